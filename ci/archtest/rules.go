@@ -48,7 +48,7 @@ func sides() []rule {
 		{path: "firmware/rx/sink", pure: true},
 		{path: "firmware/rx/sink/sinktest", pure: true, may: []string{"firmware/rx/sink"}},
 		{path: "firmware/rx/spool", may: []string{"firmware/platform/store"}},
-		{path: "firmware/rx/history", may: []string{"firmware/platform/cause", "firmware/platform/counter", "firmware/platform/store"}},
+		{path: "firmware/rx/history", may: []string{"firmware/opcua/uabinary", "firmware/platform/cause", "firmware/platform/counter", "firmware/platform/store"}},
 		{path: "firmware/rx/announce/nodes", may: []string{"firmware/opcua/...", "firmware/platform/counter", "firmware/platform/status", "firmware/rx/sink"}},
 		{path: "firmware/rx/announce", pure: true, may: []string{"firmware/platform/status", "firmware/platform/text"}},
 		{path: "firmware/rx/sink/...", may: []string{"firmware/mqtt/...", "firmware/platform/cause", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/rx/sink/...", "firmware/rx/history", "firmware/rx/spool", "firmware/conduit/payload/...", "firmware/opcua/...", "firmware/config/...", "firmware/platform/store", "firmware/platform/task"}},

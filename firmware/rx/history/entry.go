@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"math"
 	"time"
+
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // A time is counted in ticks of 100 ns since 1601-01-01 (OPC 10000-6, 5.2.2.5).
@@ -12,26 +14,17 @@ const (
 	tick        = 100 // ns
 	perSecond   = 10_000_000
 	millisecond = 10_000
-	epoch1601   = 11644473600         // s before 1970
 	endOfTime   = 2650467743990000000 // 9999-12-31T23:59:59, the last one of OPC UA
 	longStep    = 1 << 58             // the step after one that is as long is written whole
 )
 
 // ticksOf returns a time as ticks, from 0 to endOfTime.
-func ticksOf(t time.Time) int64 {
-	s := t.Unix()
-	switch {
-	case s < -epoch1601:
-		return 0
-	case s >= endOfTime/perSecond-epoch1601:
-		return endOfTime
-	}
-	return (s+epoch1601)*perSecond + int64(t.Nanosecond())/tick
-}
+func ticksOf(t time.Time) int64 { return min(uabinary.Ticks(t), endOfTime) }
 
-// timeOf returns ticks as a time.
+// timeOf returns ticks as a time; unlike DateTime's, 0 is 1601-01-01.
 func timeOf(ticks int64) time.Time {
-	return time.Unix(ticks/perSecond-epoch1601, ticks%perSecond*tick).UTC()
+	ticks -= uabinary.UnixEpoch
+	return time.Unix(ticks/perSecond, ticks%perSecond*tick).UTC()
 }
 
 // The shape of an entry's value.
