@@ -107,6 +107,7 @@ func checkPackage(folder string, files []source, module string) []string {
 		if folder != "ci/archtest" { // which names them
 			faults = append(faults, checkWords(s)...)
 		}
+		faults = append(faults, checkResults(s)...)
 		if s.test {
 			continue
 		}
@@ -119,7 +120,6 @@ func checkPackage(folder string, files []source, module string) []string {
 		}
 		faults = append(faults, checkInit(s)...)
 		faults = append(faults, checkBodies(s)...)
-		faults = append(faults, checkResults(s)...)
 		if fitsAny(durable(), folder) && !fitsAny(renaming(), folder) {
 			faults = append(faults, checkRename(s)...)
 		}

@@ -27,6 +27,8 @@ func TestEachRuleOfStyleCanFail(t *testing.T) {
 		"three results":        {"tools/x/a.go", file("func f() (a, b int, err error) { return }"), ""},
 		"four results": {"tools/x/a.go", file("func f() (a, b, c int, err error) { return }"),
 			"a.go:4: a function with 4"},
+		"four results in test": {"tools/x/a_test.go", file("func f() (a, b, c int, err error) { return }"),
+			"a_test.go:4: a function with 4"},
 		"results of a value": {
 			"tools/x/a.go", file("var f func() (int, int, int, error)"), "a function with 4 results",
 		},

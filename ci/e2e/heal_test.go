@@ -66,10 +66,11 @@ func numberedLine(i int) string { return lineBegins + strconv.Itoa(i) }
 
 // listeners are what arrives on IT's side.
 type listeners struct {
-	lines string // rsyslog's file
-	port  int    // of IT's broker
-	mu    sync.Mutex
-	got   []arrival
+	lines  string // rsyslog's file
+	port   int    // of IT's broker
+	mirror string // its URL
+	mu     sync.Mutex
+	got    []arrival
 }
 
 // arrival is a message, and its user property heliograph-late.
@@ -227,14 +228,14 @@ func (g *gateway) left(s *senders) {
 
 // newOutage starts a pair that carries messages, lines and a mirror with history. TX gets
 // the settings.
-func newOutage(t *testing.T, settings string) (g *gateway, s *senders, l *listeners, mirror string) {
+func newOutage(t *testing.T, settings string) (g *gateway, s *senders, l *listeners) {
 	t.Helper()
 	p := startPlant(t, map[string]any{"tags": 20, "historical": 20})
 	plantPort, itPort, in, siem := await.FreePort(t), await.FreePort(t), await.FreePort(t), await.FreePort(t)
-	l = &listeners{lines: startRsyslog(t, siem), port: itPort}
 	rig.Mosquitto(t, plantPort, "")
 	rig.Mosquitto(t, itPort, "")
 	port := await.FreePort(t)
+	l = &listeners{lines: startRsyslog(t, siem), port: itPort, mirror: fmt.Sprintf("opc.tcp://127.0.0.1:%d", port)}
 	txMessages, rxMessages := mqttTables(plantPort, itPort, "5")
 	txLines, rxLines := syslogTables(in, siem)
 	txMirror, rxMirror := everyValueTables(p, port, false)
@@ -250,7 +251,7 @@ func newOutage(t *testing.T, settings string) (g *gateway, s *senders, l *listen
 	}
 	t.Cleanup(func() { _ = device.Close() })
 	s.device = device
-	return g, s, l, fmt.Sprintf("opc.tcp://127.0.0.1:%d", port)
+	return g, s, l
 }
 
 // TestAnOutageHealsAtEverySink cuts the link while a controller, a device and an OPC UA
@@ -266,7 +267,7 @@ func TestAnOutageHealsAtEverySink(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g, s, l, mirror := newOutage(t, "")
+			g, s, l := newOutage(t, "")
 			began := time.Now().Add(-time.Second)
 			s.say(before)
 			g.left(s)
@@ -282,7 +283,7 @@ func TestAnOutageHealsAtEverySink(t *testing.T) {
 			}
 			l.complete(t, s.said, name == "link cut, RX killed")
 			l.newest(t, s.said)
-			sameHistory(t, g, s.plant.url, mirror, began)
+			sameHistory(t, g, s.plant.url, l.mirror, began)
 		})
 	}
 }

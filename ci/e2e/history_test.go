@@ -121,12 +121,12 @@ const series = 200
 
 // newHistory starts a pair whose mirror has the same history as the plant: series values of
 // Tag1 that the plant had while TX was away.
-func newHistory(t *testing.T) (p *plant, g *gateway, mirror string, raw []historyValue) {
+func newHistory(t *testing.T) (p *plant, mirror string, raw []historyValue) {
 	t.Helper()
 	p = startPlant(t, map[string]any{"tags": 20, "historical": 2, "aggregates": true})
 	port := await.FreePort(t)
 	tx, rx := everyValueTables(p, port, false)
-	g = newGateway(t, linktest.Profile{}, tx, rx+"history = \"1d\"\n")
+	g := newGateway(t, linktest.Profile{}, tx, rx+"history = \"1d\"\n")
 	g.Start()
 	g.Ready()
 	c := &it{t: t, url: fmt.Sprintf("opc.tcp://127.0.0.1:%d", port)}
@@ -151,7 +151,7 @@ func newHistory(t *testing.T) (p *plant, g *gateway, mirror string, raw []histor
 		}
 		return nil
 	})
-	return p, g, c.url, raw
+	return p, c.url, raw
 }
 
 // TestAHistorianReadsTheMirror has node-opcua's client read raw values, values at times and
@@ -160,7 +160,7 @@ func newHistory(t *testing.T) (p *plant, g *gateway, mirror string, raw []histor
 // time domain to it, which OPC 10000-11 §6.5.3 excludes.
 func TestAHistorianReadsTheMirror(t *testing.T) {
 	t.Parallel()
-	p, _, mirror, raw := newHistory(t)
+	p, mirror, raw := newHistory(t)
 	texts := func(list []historyValue) (out []string) {
 		for _, v := range list {
 			out = append(out, v.String())

@@ -15,7 +15,7 @@ import (
 func TestAnOutageThatDoesNotHealIsShown(t *testing.T) {
 	t.Parallel()
 	const before, during, after = 5, 20, 5
-	g, s, l, mirror := newOutage(t, "[replay]\nmemory = \"0\"\n")
+	g, s, l := newOutage(t, "[replay]\nmemory = \"0\"\n")
 	began := time.Now().Add(-time.Second)
 	s.say(before)
 	g.left(s)
@@ -39,7 +39,7 @@ func TestAnOutageThatDoesNotHealIsShown(t *testing.T) {
 		}
 	}
 	await.NoError(t, "Bad_DataLost in the mirror's history", func() error {
-		got := historian(t, mirror, reading{Kind: "raw", Node: tag("Tag1").String(), From: began.UnixMilli(),
+		got := historian(t, l.mirror, reading{Kind: "raw", Node: tag("Tag1").String(), From: began.UnixMilli(),
 			To: time.Now().Add(time.Hour).UnixMilli()})[0]
 		var lost []int64
 		for _, v := range got.decoded(t) {

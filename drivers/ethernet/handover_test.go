@@ -14,26 +14,33 @@ import (
 	"heliograph/drivers/ethernet/ethernettest"
 )
 
-func handed(t *testing.T, what string) (x *Transmitter, near *os.File, r *Receiver, far *os.File) {
+// line is a transmitter and a receiver on descriptors that were handed to them.
+type line struct {
+	x         *Transmitter
+	r         *Receiver
+	near, far *os.File // as opened
+}
+
+func handed(t *testing.T, what string) (l line) {
 	t.Helper()
 	ethernettest.Namespace(t, what)
 	ethernettest.Cable(t, "near0", "far0")
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	near, err := OpenTransmitterFile(Port{Interface: "near0"}, log)
-	if err != nil {
+	var err error
+	if l.near, err = OpenTransmitterFile(Port{Interface: "near0"}, log); err != nil {
 		t.Fatal(err)
 	}
-	if x, err = TransmitterFrom(drivertest.Descriptor(t, near), "near0", log); err != nil {
+	if l.x, err = TransmitterFrom(drivertest.Descriptor(t, l.near), "near0", log); err != nil {
 		t.Fatal(err)
 	}
-	if far, err = OpenReceiverFile(Port{Interface: "far0"}, log); err != nil {
+	if l.far, err = OpenReceiverFile(Port{Interface: "far0"}, log); err != nil {
 		t.Fatal(err)
 	}
-	if r, err = ReceiverFrom(drivertest.Descriptor(t, far), "far0", log); err != nil {
+	if l.r, err = ReceiverFrom(drivertest.Descriptor(t, l.far), "far0", log); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = x.Close(), r.Close() })
-	return x, near, r, far
+	t.Cleanup(func() { _, _ = l.x.Close(), l.r.Close() })
+	return l
 }
 
 // within does something in the network namespace of a socket.
@@ -64,33 +71,33 @@ func within(t *testing.T, f *os.File, do func()) {
 }
 
 func TestFramesCrossOnHandedDescriptors(t *testing.T) {
-	x, _, r, _ := handed(t, "that handed descriptors carry frames")
+	l := handed(t, "that handed descriptors carry frames")
 	want := []byte("frame")
-	if n, err := x.Transmit([][]byte{want}); n != 1 || err != nil {
+	if n, err := l.x.Transmit([][]byte{want}); n != 1 || err != nil {
 		t.Fatalf("Transmit = %d, %v; want 1, nil", n, err)
 	}
-	if got := receive(t, r, 1); len(got) != 1 || !bytes.Equal(got[0], want) {
+	if got := receive(t, l.r, 1); len(got) != 1 || !bytes.Equal(got[0], want) {
 		t.Errorf("received %q, want %q", got, want)
 	}
-	if r.Buffer() == 0 {
+	if l.r.Buffer() == 0 {
 		t.Error("buffer of 0 bytes, want what the opener got")
 	}
 }
 
 func TestHandedDescriptorsOutliveAnInterfaceThatWasDown(t *testing.T) {
-	x, near, r, far := handed(t, "that a handed descriptor goes on after its interface was down")
-	within(t, near, func() { ethernettest.IP(t, "link", "set", "near0", "down") })
-	within(t, far, func() { ethernettest.IP(t, "link", "set", "far0", "down") })
-	if n, err := x.Transmit([][]byte{[]byte("lost")}); n != 0 || err == nil {
+	l := handed(t, "that a handed descriptor goes on after its interface was down")
+	within(t, l.near, func() { ethernettest.IP(t, "link", "set", "near0", "down") })
+	within(t, l.far, func() { ethernettest.IP(t, "link", "set", "far0", "down") })
+	if n, err := l.x.Transmit([][]byte{[]byte("lost")}); n != 0 || err == nil {
 		t.Errorf("while it is down: Transmit = %d, %v; want 0 and an error", n, err)
 	}
-	_ = r.Receive(10*time.Millisecond, func([]byte) {})
-	within(t, near, func() { ethernettest.IP(t, "link", "set", "near0", "up") })
-	within(t, far, func() { ethernettest.IP(t, "link", "set", "far0", "up") })
+	_ = l.r.Receive(10*time.Millisecond, func([]byte) {})
+	within(t, l.near, func() { ethernettest.IP(t, "link", "set", "near0", "up") })
+	within(t, l.far, func() { ethernettest.IP(t, "link", "set", "far0", "up") })
 	var got [][]byte
 	for end := time.Now().Add(bound); len(got) == 0 && time.Now().Before(end); {
-		_, _ = x.Transmit([][]byte{[]byte("back")})
-		_ = r.Receive(10*time.Millisecond, func(f []byte) { got = append(got, bytes.Clone(f)) })
+		_, _ = l.x.Transmit([][]byte{[]byte("back")})
+		_ = l.r.Receive(10*time.Millisecond, func(f []byte) { got = append(got, bytes.Clone(f)) })
 	}
 	if len(got) == 0 || string(got[0]) != "back" {
 		t.Errorf("after it is up again: received %q, want \"back\"", got)
@@ -98,19 +105,19 @@ func TestHandedDescriptorsOutliveAnInterfaceThatWasDown(t *testing.T) {
 }
 
 func TestAHandedTransmitterReportsAMissingCarrier(t *testing.T) {
-	x, _, _, far := handed(t, "that a handed descriptor reports a missing carrier")
-	within(t, far, func() { ethernettest.IP(t, "link", "set", "far0", "down") })
+	l := handed(t, "that a handed descriptor reports a missing carrier")
+	within(t, l.far, func() { ethernettest.IP(t, "link", "set", "far0", "down") })
 	var n int
 	var err error
 	for end := time.Now().Add(bound); err == nil && time.Now().Before(end); {
-		n, err = x.Transmit([][]byte{[]byte("frame")})
+		n, err = l.x.Transmit([][]byte{[]byte("frame")})
 	}
 	if n != 0 || err == nil || !strings.Contains(err.Error(), "no carrier") {
 		t.Errorf("Transmit = %d, %v; want 0 and that there is no carrier", n, err)
 	}
-	within(t, far, func() { ethernettest.IP(t, "link", "set", "far0", "up") })
+	within(t, l.far, func() { ethernettest.IP(t, "link", "set", "far0", "up") })
 	for end := time.Now().Add(bound); n == 0 || err != nil; {
-		if n, err = x.Transmit([][]byte{[]byte("frame")}); time.Now().After(end) {
+		if n, err = l.x.Transmit([][]byte{[]byte("frame")}); time.Now().After(end) {
 			t.Fatalf("Transmit = %d, %v after the carrier is back; want 1, nil", n, err)
 		}
 	}
@@ -134,11 +141,11 @@ func broadcast(t *testing.T, iface string) error {
 }
 
 func TestOtherProgramsDoNotReachAHandedInterface(t *testing.T) {
-	_, _, _, far := handed(t, "that no other program sends on a handed interface")
+	l := handed(t, "that no other program sends on a handed interface")
 	if err := broadcast(t, "far0"); err != unix.ENODEV {
 		t.Errorf("broadcasting on it: %v, want %v", err, unix.ENODEV)
 	}
-	within(t, far, func() {
+	within(t, l.far, func() {
 		if got := ethernettest.Sent(t, "far0"); got != 0 {
 			t.Errorf("%d packets left it, want none", got)
 		}

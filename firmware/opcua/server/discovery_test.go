@@ -31,7 +31,7 @@ func TestEndpointsNameTheHostThatTheClientUsed(t *testing.T) {
 // useful for reflection attacks.
 func TestDiscoveryHardlyAmplifies(t *testing.T) {
 	// which answers with the name that was asked for
-	s, _, _, _ := pair(t, func(c *Config) { c.Listen = "opc.tcp://0.0.0.0:0" })
+	s, _, _ := pair(t, func(c *Config) { c.Listen = "opc.tcp://0.0.0.0:0" })
 	_, port, _ := net.SplitHostPort(s.Addr().String())
 	url := "opc.tcp://127.0.0.1:" + port
 	for name, c := range map[string]struct {
@@ -59,7 +59,7 @@ func TestDiscoveryHardlyAmplifies(t *testing.T) {
 }
 
 func TestPolicyNoneServesDiscoveryAlone(t *testing.T) {
-	_, url, _, _ := pair(t, nil)
+	_, url, _ := pair(t, nil)
 	c := open(t, url)
 	resp, code := ask(t, c,
 		&ua.GetEndpointsRequest{RequestHeader: header(nil), EndpointURL: "opc.tcp://mirror.example:4840/x"})

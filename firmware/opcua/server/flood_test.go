@@ -41,7 +41,8 @@ func knock(ctx context.Context, url string, id channel.Identity, server []byte) 
 
 // Operations with the private key are slow: clients that cause them must not delay others.
 func TestAFloodOfHandshakesDoesNotDelayOthers(t *testing.T) {
-	_, url, ours, theirs := pair(t, nil)
+	s, url, theirs := pair(t, nil)
+	ours := s.cfg.Store
 	certificate, key := person(t, "stranger")
 	for name, id := range map[string]channel.Identity{
 		"strangers":             {Certificate: certificate.Raw, Key: key},
@@ -89,7 +90,8 @@ func issued(t *testing.T, key any, public any) []byte {
 
 // Certificates and chains that others have died from.
 func TestMalformedCertificatesAreRefused(t *testing.T) {
-	_, url, ours, theirs := pair(t, nil)
+	s, url, theirs := pair(t, nil)
+	ours := s.cfg.Store
 	good, key := theirs.Own().Chain, theirs.Own().Key
 	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -61,7 +61,8 @@ func gopcuaClient(t *testing.T, url string, security channel.Security, st *pki.S
 // A client of another stack does what clients do: it reads, browses, subscribes, and is
 // refused what would change something.
 func TestGopcuaClient(t *testing.T) {
-	s, url, ours, theirs := pair(t, func(c *Config) { c.Security = append([]channel.Security{plain}, secured...) })
+	s, url, theirs := pair(t, func(c *Config) { c.Security = append([]channel.Security{plain}, secured...) })
+	ours := s.cfg.Store
 	factory(t, s)
 	for _, security := range append([]channel.Security{plain}, secured...) {
 		for _, user := range []string{"", "joe"} {

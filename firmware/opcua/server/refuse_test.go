@@ -126,7 +126,7 @@ func TestRefusedOperationsHaveDiagnostics(t *testing.T) {
 func TestRefusedServicesHaveDiagnostics(t *testing.T) {
 	_, url := start(t, nil)
 	c, token := newSession(t, url)
-	_, secureURL, _, _ := pair(t, nil)
+	_, secureURL, _ := pair(t, nil)
 	noPolicy := open(t, secureURL)
 	const noSession = "this service needs an activated session on this channel"
 	for name, tc := range map[string]struct {

@@ -94,7 +94,8 @@ var anonymous = &ua.AnonymousIdentityToken{PolicyID: policyAnonymous}
 // Messages and secrets that were recorded are refused on another client's channel, and
 // nothing a second time.
 func TestReplaysAreRefused(t *testing.T) {
-	_, url, ours, theirs := pair(t, nil)
+	s, url, theirs := pair(t, nil)
+	ours := s.cfg.Store
 	thief := store(t, "urn:test:thief") // an application that is trusted, too
 	trust(t, ours, thief.Own().Certificate, false)
 	server := ours.Own().Chain
@@ -145,7 +146,8 @@ func TestReplaysAreRefused(t *testing.T) {
 
 // The server uses no nonce and no token twice.
 func TestNoncesAndTokensAreUnique(t *testing.T) {
-	_, url, ours, theirs := pair(t, nil)
+	s, url, theirs := pair(t, nil)
+	ours := s.cfg.Store
 	joe := enter(t, url, theirs, ours.Own().Chain)
 	seen := map[string]bool{}
 	fresh := func(what string, b []byte) {

@@ -25,7 +25,7 @@ func TestEncryptionRequiredNeedsEncryption(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, url, _, theirs := pair(t, restrict)
+	s, url, theirs := pair(t, restrict)
 	s.Set(named("taga0"), dataValue(t, uint32(1)))
 	for _, security := range secured[:2] {
 		c, err := connect(t, url, security, theirs, client.User{})
@@ -78,7 +78,7 @@ func metadata(t *testing.T, space *addrspace.Space) {
 
 // A namespace's default holds for its nodes that say nothing of their own.
 func TestDefaultRestrictionsOfANamespaceApply(t *testing.T) {
-	s, url, _, theirs := pair(t, func(c *Config) {
+	s, url, theirs := pair(t, func(c *Config) {
 		metadata(t, c.Space)
 		_, err := c.Space.Apply([]addrspace.Change{{Kind: addrspace.SetAttributes, Node: addrspace.Node{
 			ID:         named("tagb0"),

@@ -274,9 +274,9 @@ var secured = []channel.Security{
 }
 
 // pair is a secured server and the store of a client that trusts it and is trusted.
-func pair(t testing.TB, change func(*Config)) (s *Server, url string, ours, theirs *pki.Store) {
+func pair(t testing.TB, change func(*Config)) (s *Server, url string, theirs *pki.Store) {
 	t.Helper()
-	ours, theirs = store(t, "urn:test:server"), store(t, "urn:test:client")
+	ours, theirs := store(t, "urn:test:server"), store(t, "urn:test:client")
 	trust(t, ours, theirs.Own().Certificate, false)
 	trust(t, theirs, ours.Own().Certificate, false)
 	s, url = start(t, func(c *Config) {
@@ -288,7 +288,7 @@ func pair(t testing.TB, change func(*Config)) (s *Server, url string, ours, thei
 			change(c)
 		}
 	})
-	return s, url, ours, theirs
+	return s, url, theirs
 }
 
 func connect(t testing.TB, url string, security channel.Security, st *pki.Store, u client.User) (*client.Session,

@@ -33,7 +33,8 @@ func TestCloseSessionsAndReopen(t *testing.T) {
 }
 
 func TestUntrustedChannelsAreClosed(t *testing.T) {
-	s, url, ours, theirs := pair(t, nil)
+	s, url, theirs := pair(t, nil)
+	ours := s.cfg.Store
 	c, err := connect(t, url, secured[1], theirs, client.User{})
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +71,8 @@ func (p pausing) WithAttrs([]slog.Attr) slog.Handler       { return p }
 func TestUntrustedChannelsAreClosedConcurrently(t *testing.T) {
 	const clients = 3
 	p := pausing{closing: make(chan struct{}, clients), release: make(chan struct{})}
-	s, url, ours, theirs := pair(t, func(c *Config) { c.Log = slog.New(p) })
+	s, url, theirs := pair(t, func(c *Config) { c.Log = slog.New(p) })
+	ours := s.cfg.Store
 	var connected []*client.Session
 	for range clients {
 		c, err := connect(t, url, secured[1], theirs, client.User{})

@@ -17,7 +17,8 @@ import (
 )
 
 func TestEveryPolicyAndUser(t *testing.T) {
-	s, url, ours, theirs := pair(t, nil)
+	s, url, theirs := pair(t, nil)
+	ours := s.cfg.Store
 	s.Set(named("taga0"), dataValue(t, uint32(42)))
 	certificate, key := person(t, "joe")
 	trust(t, ours, certificate, true)
@@ -45,7 +46,7 @@ func TestEveryPolicyAndUser(t *testing.T) {
 }
 
 func TestRefusedUsersAndApplications(t *testing.T) {
-	_, url, _, theirs := pair(t, func(c *Config) { c.Anonymous = false })
+	_, url, theirs := pair(t, func(c *Config) { c.Anonymous = false })
 	stranger := store(t, "urn:test:stranger")
 	trust(t, stranger, theirs.List("trusted")[0].Certificate, false)
 	unknown, key := person(t, "mallory")

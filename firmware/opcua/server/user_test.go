@@ -33,7 +33,8 @@ func TestTokensOfPoliciesThatAreNotOffered(t *testing.T) {
 }
 
 func TestSessionsOfUntrustedUsersAreClosed(t *testing.T) {
-	s, url, ours, theirs := pair(t, nil)
+	s, url, theirs := pair(t, nil)
+	ours := s.cfg.Store
 	certificate, key := person(t, "joe")
 	trusted, err := ours.TrustCertificate(certificate, true)
 	if err != nil {
@@ -62,12 +63,13 @@ func TestSessionsOfUntrustedUsersAreClosed(t *testing.T) {
 // answer nor from how long it takes. Each costs the check of a password.
 func TestPasswordFailuresAreIndistinguishable(t *testing.T) {
 	var checked atomic.Int64
-	_, url, ours, theirs := pair(t, func(c *Config) {
+	s, url, theirs := pair(t, func(c *Config) {
 		c.Password = func(name, password string, _ netip.Addr) bool {
 			checked.Add(1)
 			return name == "joe" && password == "secret"
 		}
 	})
+	ours := s.cfg.Store
 	joe := enter(t, url, theirs, ours.Own().Chain)
 	joe.create(t)
 	broken := func(change func(b []byte) []byte) func(nonce []byte) *ua.UserNameIdentityToken {
@@ -123,7 +125,7 @@ func TestPasswordFailuresAreIndistinguishable(t *testing.T) {
 func TestSessionsOfRemovedUsersAreClosed(t *testing.T) {
 	var known atomic.Bool
 	known.Store(true)
-	s, url, _, theirs := pair(t,
+	s, url, theirs := pair(t,
 		func(c *Config) { c.Known = func(name string) bool { return name == "joe" && known.Load() } })
 	if _, err := connect(t, url, secured[1], theirs, client.User{Name: "joe", Password: "secret"}); err != nil {
 		t.Fatal(err)

@@ -34,26 +34,27 @@ func run(t *testing.T, task func(context.Context) error) (stop func() error) {
 }
 
 // udp returns the near and the far end of a relay.
-func udp(t *testing.T, link *linktest.Link) (near net.Conn, far *net.UDPConn, relay *Datagrams, stop func() error) {
+func udp(t *testing.T, link *linktest.Link) (near net.Conn, far *net.UDPConn, stop func() error) {
 	t.Helper()
 	far, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = far.SetReadBuffer(4 << 20)
-	if relay, err = NewUDP("127.0.0.1:0", far.LocalAddr().String(), link); err != nil {
+	relay, err := NewUDP("127.0.0.1:0", far.LocalAddr().String(), link)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if near, err = net.Dial("udp4", relay.Address()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = near.Close(), far.Close() })
-	return near, far, relay, run(t, relay.Run)
+	return near, far, run(t, relay.Run)
 }
 
 func TestUDPRelaysEachDatagram(t *testing.T) {
 	link := linktest.New(1, linktest.Profile{})
-	near, far, _, stop := udp(t, link)
+	near, far, stop := udp(t, link)
 	buffer := make([]byte, 4096)
 	_ = far.SetReadDeadline(time.Now().Add(await.Bound))
 	for i := range 500 {
@@ -79,7 +80,7 @@ func TestUDPRelaysEachDatagram(t *testing.T) {
 
 func TestUDPImpairsAndAccountsForIt(t *testing.T) {
 	link := linktest.New(1, linktest.Profile{Loss: 0.1, Duplicate: 0.1, Reorder: 0.2})
-	near, far, _, _ := udp(t, link)
+	near, far, _ := udp(t, link)
 	// A datagram leaves once all before it are received, lost or held for reordering: no
 	// kernel's buffer ever has more than a few, so that only the link loses.
 	const n = 2000
@@ -116,7 +117,7 @@ func TestUDPImpairsAndAccountsForIt(t *testing.T) {
 
 func TestUDPIsCutAndJoinedAgain(t *testing.T) {
 	link := linktest.New(1, linktest.Profile{})
-	near, far, _, _ := udp(t, link)
+	near, far, _ := udp(t, link)
 	receive := func(want string) {
 		t.Helper()
 		if _, err := near.Write([]byte(want)); err != nil {
@@ -142,7 +143,7 @@ func TestUDPIsCutAndJoinedAgain(t *testing.T) {
 
 func TestUDPGoesOnWithoutAListener(t *testing.T) {
 	link := linktest.New(1, linktest.Profile{})
-	near, far, _, stop := udp(t, link)
+	near, far, stop := udp(t, link)
 	at := far.LocalAddr().(*net.UDPAddr)
 	_ = far.Close()
 	for range 50 {
@@ -183,7 +184,7 @@ func TestBadUDPAddresses(t *testing.T) {
 }
 
 func TestUDPNeverSendsBack(t *testing.T) {
-	near, far, _, _ := udp(t, linktest.New(1, linktest.Profile{}))
+	near, far, _ := udp(t, linktest.New(1, linktest.Profile{}))
 	buffer := make([]byte, 100)
 	if _, err := near.Write([]byte("there")); err != nil {
 		t.Fatal(err)

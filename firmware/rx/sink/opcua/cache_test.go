@@ -65,12 +65,11 @@ func TestACacheOfAnotherGenerationIsReplaced(t *testing.T) {
 	l.want("x", 1, good)
 }
 
-// failing returns a sink whose first write of the cache has failed, the folder that it lacked, and its log.
-func failing(t *testing.T) (s *Sink, l *link, folder string, log *bytes.Buffer) {
+// failing returns a sink whose first write of the cache has failed, for its folder is not there, and its log.
+func failing(t *testing.T) (s *Sink, l *link, log *bytes.Buffer) {
 	t.Helper()
 	l, log = newLink(t), new(bytes.Buffer)
-	folder = filepath.Join(t.TempDir(), "state")
-	s = New(config.OPCUASink{Channel: "hall"}, folder, Deps{Server: l.server, Channel: l},
+	s = New(config.OPCUASink{Channel: "hall"}, filepath.Join(t.TempDir(), "state"), Deps{Server: l.server, Channel: l},
 		slog.New(slog.NewTextHandler(log, nil)))
 	l.mirror = s.mirror
 	l.announce(7)
@@ -78,11 +77,11 @@ func failing(t *testing.T) (s *Sink, l *link, folder string, log *bytes.Buffer) 
 	l.health.Complete = true
 	s.updateQuality(l.now)
 	await.True(t, "the cache was written", func() bool { return len(s.cache.writing) == 1 })
-	return s, l, folder, log
+	return s, l, log
 }
 
 func TestACacheThatCannotBeWrittenIsWrittenAgain(t *testing.T) {
-	s, l, folder, log := failing(t)
+	s, l, log := failing(t)
 	s.updateQuality(l.now.Add(qualityEvery))
 	s.updateQuality(l.now.Add(saveEvery))
 	await.True(t, "the cache was written again", func() bool { return len(s.cache.writing) == 1 })
@@ -90,7 +89,7 @@ func TestACacheThatCannotBeWrittenIsWrittenAgain(t *testing.T) {
 	if n := strings.Count(log.String(), "address space not cached"); n != 1 {
 		t.Errorf("that it is not cached was logged %d times in a row, want once:\n%s", n, log)
 	}
-	if err := os.Mkdir(folder, 0o700); err != nil {
+	if err := os.Mkdir(filepath.Dir(s.cache.path), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	s.updateQuality(l.now.Add(2 * saveEvery))
@@ -107,8 +106,8 @@ func TestACacheThatCannotBeWrittenIsWrittenAgain(t *testing.T) {
 }
 
 func TestACacheThatCannotBeWrittenIsWrittenAgainAtTheEnd(t *testing.T) {
-	s, _, folder, log := failing(t)
-	if err := os.Mkdir(folder, 0o700); err != nil {
+	s, _, log := failing(t)
+	if err := os.Mkdir(filepath.Dir(s.cache.path), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	s.flushCache()

@@ -135,8 +135,8 @@ func TestWhatIsReadAgainUnchangedDoesNotCross(t *testing.T) {
 	}
 }
 
-// pki makes a certificate authority, a server's and a client's certificate.
-func pki(t testing.TB) (server *tls.Config, ca, cert, key string) {
+// pki makes a certificate authority, and what a server and a client of it need.
+func pki(t testing.TB) (server *tls.Config, client config.TLS) {
 	t.Helper()
 	dir := t.TempDir()
 	write := func(name, kind string, der []byte) string {
@@ -182,14 +182,13 @@ func pki(t testing.TB) (server *tls.Config, ca, cert, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return server, write("ca", "CERTIFICATE", root), write("cert", "CERTIFICATE", clientDER), write("key",
-		"EC PRIVATE KEY", keyDER)
+	return server, config.TLS{CAFile: write("ca", "CERTIFICATE", root),
+		Certificate: write("cert", "CERTIFICATE", clientDER), PrivateKey: write("key", "EC PRIVATE KEY", keyDER)}
 }
 
 func TestTLSWithCertificateAndPassword(t *testing.T) {
-	server, ca, cert, key := pki(t)
+	server, full := pki(t)
 	broker, address := embedded(t, server, "secret")
-	full := config.TLS{CAFile: ca, Certificate: cert, PrivateKey: key}
 	for _, test := range []struct {
 		name     string
 		version  config.MQTTVersion
@@ -200,9 +199,9 @@ func TestTLSWithCertificateAndPassword(t *testing.T) {
 		{"5", config.MQTT5, full, "secret", ""},
 		{"3.1.1", config.MQTT311, full, "secret", ""},
 		{"wrong password", config.MQTTAuto, full, "guess", "0x86"},
-		{"unknown authority", config.MQTTAuto, config.TLS{Certificate: cert, PrivateKey: key}, "secret",
-			"unknown authority"},
-		{"no certificate", config.MQTTAuto, config.TLS{CAFile: ca}, "secret", "certificate required"},
+		{"unknown authority", config.MQTTAuto, config.TLS{Certificate: full.Certificate, PrivateKey: full.PrivateKey},
+			"secret", "unknown authority"},
+		{"no certificate", config.MQTTAuto, config.TLS{CAFile: full.CAFile}, "secret", "certificate required"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := &port{}
