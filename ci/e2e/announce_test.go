@@ -24,7 +24,7 @@ type newest struct {
 	topics map[string]string
 }
 
-func (n *newest) take(p *paho.Publish) {
+func (n *newest) add(p *paho.Publish) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.topics[p.Topic] = string(p.Payload)
@@ -56,9 +56,9 @@ func TestTheGatewaysStateIsAnnounced(t *testing.T) {
 		fmt.Sprintf("[announce]\nmqtt_prefix = \"own/\"\nforward = \"tcp://127.0.0.1:%d\"\nlisten = %q\nsecurity = "+
 			"[\"None\"]\nanonymous = true\n", siem, nodes)+rx)
 	state := newest{topics: map[string]string{}}
-	subscriber5(t, it, "state", "own/#", state.take)
+	subscriber5(t, it, "state", "own/#", state.add)
 	passed := newest{topics: map[string]string{}}
-	subscriber5(t, it, "passed", "forged/#", passed.take)
+	subscriber5(t, it, "passed", "forged/#", passed.add)
 	g.Start()
 	g.Ready()
 	pair := "own/" + pairOf(t, g.RX) + "/"

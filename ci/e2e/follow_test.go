@@ -45,8 +45,8 @@ func (d *delays) behind(items int, at time.Time) int {
 	return items
 }
 
-// take returns the delays seen since the last call, shortest first.
-func (d *delays) take() []time.Duration {
+// drain returns the delays seen since the last call, shortest first.
+func (d *delays) drain() []time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	seen := d.seen
@@ -96,14 +96,14 @@ func TestValuesFollow(t *testing.T) {
 			}
 			var alone time.Duration // the longest delay of few values
 			for range 5 {
-				d.take()
+				d.drain()
 				p.Change(perSecond/100, time.Now())
 				await.True(t, "a few values", func() bool {
 					d.mu.Lock()
 					defer d.mu.Unlock()
 					return len(d.seen) > 0
 				})
-				seen := d.take()
+				seen := d.drain()
 				alone = max(alone, seen[len(seen)-1])
 			}
 			tick := time.NewTicker(10 * time.Millisecond)
@@ -122,7 +122,7 @@ func TestValuesFollow(t *testing.T) {
 				}
 				return nil
 			})
-			seen := d.take()
+			seen := d.drain()
 			n := len(seen)
 			p50, p99 := seen[n/2], seen[n*99/100]
 			t.Logf("%d of %d values; they follow in p50 %s, p99 %s; few in %s", n, perSecond*seconds,

@@ -26,7 +26,7 @@ const (
 
 var (
 	mu  sync.Mutex
-	own = sync.OnceValue(take)
+	own = sync.OnceValue(findExtent)
 )
 
 // extent is from which port on how many are a process's.
@@ -36,8 +36,8 @@ type extent struct {
 	held         net.Listener // on the first one, as long as the process lives; nil when all parts are taken
 }
 
-// take finds a part of the range that no other process has, else takes the whole of it.
-func take() *extent {
+// findExtent finds a part of the range that no other process has, else takes the whole of it.
+func findExtent() *extent {
 	for i, begin := 0, rand.IntN(count/part); i < count/part; i++ {
 		from := first + (begin+i)%(count/part)*part
 		if l, err := net.Listen("tcp", address(from)); err == nil {

@@ -50,7 +50,7 @@ func TestAPortInUseIsNotReturned(t *testing.T) {
 }
 
 func TestAPartOfTheRangeIsTakenOnce(t *testing.T) {
-	one, other := take(), take()
+	one, other := findExtent(), findExtent()
 	for _, e := range []*extent{one, other} {
 		if e.held == nil { // others have all parts
 			if e.first != first || e.count != count || e.next >= count {

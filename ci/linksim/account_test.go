@@ -55,14 +55,14 @@ func (r *run) startRX() {
 	r.out = r.RX.Channel(channel, func(u mirror.Update) {
 		r.waiting = append(r.waiting, binary.BigEndian.Uint64(u.Payload))
 		if r.rnd.IntN(8) == 0 {
-			r.take()
+			r.acceptAll()
 		}
 	})
 	r.RX.Resume(r.kept)
 }
 
-// take has the sink's peer take what waits.
-func (r *run) take() {
+// acceptAll has the sink's peer take what waits.
+func (r *run) acceptAll() {
 	r.received += uint64(len(r.waiting))
 	for _, n := range r.waiting {
 		r.got[n] = true
@@ -130,7 +130,7 @@ func (r *run) happen() {
 		r.startRX()
 	case 4:
 		r.what += " RX ended"
-		r.take() // or its disk, for the next run
+		r.acceptAll() // or its disk, for the next run
 		r.keepAccount(true)
 		r.startRX()
 	}
@@ -164,7 +164,7 @@ func TestAccountIsExactAfterCrashes(t *testing.T) {
 			r.link.Set(linktest.Profile{})
 			r.what += " join"
 			r.mustRun(t, 4*time.Second, r.each)
-			r.take()
+			r.acceptAll()
 			s := r.balanced()
 			absent := uint64(0)
 			for n := range r.acked {

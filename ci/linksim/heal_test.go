@@ -93,7 +93,7 @@ func (p *pair) startRX() {
 	p.StartRX(AdmitAll{})
 	p.rxOn = time.Time{}
 	for _, c := range p.channels {
-		c.out = p.RX.Channel(c.name, c.take)
+		c.out = p.RX.Channel(c.name, c.deliver)
 		c.out.TakeLate(c.late)
 	}
 	p.RX.Resume(p.kept)

@@ -172,7 +172,7 @@ func TestLossIsCountedExactly(t *testing.T) {
 // state is what a receiver has built from updates.
 type state map[string]string
 
-func (s state) take(u mirror.Update) {
+func (s state) deliver(u mirror.Update) {
 	if u.Delete {
 		delete(s, string(u.Key))
 	} else {
@@ -203,7 +203,7 @@ func TestLateReceiverGetsSnapshot(t *testing.T) {
 			s.mustRun(t, 2500*time.Millisecond, nil)
 			got := state{}
 			s.StartRX(AdmitAll{})
-			m := s.RX.Channel(channel, got.take)
+			m := s.RX.Channel(channel, got.deliver)
 			s.Impair = loss(3, drop, 0)
 			i := 0
 			s.mustRun(t, 4*time.Second, func() {
@@ -222,7 +222,7 @@ func TestLateReceiverGetsSnapshot(t *testing.T) {
 
 func TestARestartedTransmitterRemovesWhatIsGone(t *testing.T) {
 	got := state{}
-	s, ch, m := start(t, wire.DatagramProfile(1472, 66), 12.5e6, got.take)
+	s, ch, m := start(t, wire.DatagramProfile(1472, 66), 12.5e6, got.deliver)
 	for i := range 100 {
 		put(t, s, ch, fmt.Sprint(i), "old")
 	}
@@ -248,7 +248,7 @@ func TestARestartedTransmitterRemovesWhatIsGone(t *testing.T) {
 
 func TestLostStateIsRepairedByTheCarousel(t *testing.T) {
 	got := state{}
-	s, ch, m := start(t, wire.DatagramProfile(1472, 66), 12.5e6, got.take)
+	s, ch, m := start(t, wire.DatagramProfile(1472, 66), 12.5e6, got.deliver)
 	for i := range 1000 {
 		put(t, s, ch, fmt.Sprint(i), "first")
 	}
@@ -275,7 +275,7 @@ func TestLostStateIsRepairedByTheCarousel(t *testing.T) {
 
 func TestStateIsConflatedAndCounted(t *testing.T) {
 	got := state{}
-	s, ch, m := start(t, wire.DatagramProfile(1472, 66), 1e5, got.take)
+	s, ch, m := start(t, wire.DatagramProfile(1472, 66), 1e5, got.deliver)
 	s.TX.Mux.SetComplete(ch, true)
 	n := 0
 	s.mustRun(t, 2*time.Second, func() {

@@ -50,10 +50,10 @@ func (c *plant) startTX(epoch uint64) {
 func (c *plant) startRX() {
 	c.sim.StartRX(AdmitAll{})
 	c.seen, c.got = map[string]int{}, map[string]string{}
-	c.out = c.sim.RX.Channel(channel, c.take)
+	c.out = c.sim.RX.Channel(channel, c.deliver)
 }
 
-func (c *plant) take(u mirror.Update) {
+func (c *plant) deliver(u mirror.Update) {
 	if u.Key == nil {
 		return
 	}

@@ -169,8 +169,8 @@ func (p *pair) page(r *record.Replay) {
 	c.pages = append(c.pages, span{r.First, r.Last})
 }
 
-// take is the sink.
-func (c *stream) take(u mirror.Update) {
+// deliver is the sink.
+func (c *stream) deliver(u mirror.Update) {
 	p := c.pair
 	if u.Delete && len(u.Payload) == 0 {
 		return // a round of the carousel does not have the key

@@ -51,9 +51,9 @@ func (b *beside) put(size int) {
 	}
 }
 
-// take is the sink: an event has arrived when the line has sent the last bit of its
+// deliver is the sink: an event has arrived when the line has sent the last bit of its
 // frame.
-func (b *beside) take(u mirror.Update) {
+func (b *beside) deliver(u mirror.Update) {
 	at := binary.BigEndian.Uint64(u.Payload)
 	wait := b.free.Sub(time.Unix(0, int64(at>>besideFlags)))
 	switch {
@@ -102,7 +102,7 @@ func besideReplay() ([]Figure, error) {
 		}
 		b.Tap, b.Ahead, b.Memory = b.tap, c.ahead, int(c.rate*0.4)
 		b.StartRX(linksim.AdmitAll{})
-		b.RX.Channel(channel, b.take).TakeLate(mirror.InOrder)
+		b.RX.Channel(channel, b.deliver).TakeLate(mirror.InOrder)
 		if err := b.StartTX(1); err != nil {
 			return nil, err
 		}

@@ -33,7 +33,7 @@ func simulate(p wire.Profile, rate, overhead, share float64, in wire.Class, prof
 	link := linktest.New(seed, profile)
 	s.Impair = link.Datagram
 	s.StartRX(linksim.AdmitAll{})
-	s.mirror = s.RX.Channel(channel, s.take)
+	s.mirror = s.RX.Channel(channel, s.deliver)
 	if err := s.StartTX(1); err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (s *simulation) put(size int) {
 	}
 }
 
-func (s *simulation) take(u mirror.Update) {
+func (s *simulation) deliver(u mirror.Update) {
 	if !u.Event {
 		return
 	}

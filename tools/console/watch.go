@@ -24,7 +24,7 @@ const (
 func Watch(ctx context.Context, port Port, device string, options ...tea.ProgramOption) error {
 	keys := make(chan []byte, keysWait)
 	written := make(chan struct{})
-	l := &Live{device: device, save: save, width: 80, height: 24, send: func(b []byte) {
+	l := &Screen{device: device, save: save, width: 80, height: 24, send: func(b []byte) {
 		select {
 		case keys <- b:
 		default: // the port takes nothing: the screen says that there is no answer

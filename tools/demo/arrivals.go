@@ -41,7 +41,7 @@ const (
 	asEither
 )
 
-func (a *arrivals) take(text string, how arrival, now time.Time) {
+func (a *arrivals) add(text string, how arrival, now time.Time) {
 	n, sent, ok := plant.Parse(text)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -104,7 +104,7 @@ func (a *arrivals) message(p *paho.Publish, flags bool) {
 	case plant.Retained(n):
 		how = asEither
 	}
-	a.take(string(p.Payload), how, time.Now())
+	a.add(string(p.Payload), how, time.Now())
 	if !ok {
 		return // counted
 	}
@@ -187,6 +187,6 @@ func collect(conn net.Conn, rfc5424, rfc3164 *arrivals) {
 		if _, rest, ok := strings.Cut(line, ">"); ok && strings.HasPrefix(rest, "1 ") {
 			to = rfc5424
 		}
-		to.take(line, asEither, time.Now())
+		to.add(line, asEither, time.Now())
 	}
 }

@@ -40,7 +40,7 @@ func readHistory(ctx context.Context, s *client.Session, tags []int, from, to ti
 			err := s.ReadHistory(ctx, r, []client.HistoryItem{item}, func(_ int, p client.HistoryPart) {
 				status, item.Point = p.Status, p.Point
 				for _, v := range p.Values {
-					last = h.take(tag, v, last)
+					last = h.add(tag, v, last)
 				}
 			})
 			if err == nil && status&0x8000_0000 != 0 {
@@ -54,8 +54,8 @@ func readHistory(ctx context.Context, s *client.Session, tags []int, from, to ti
 	return h, nil
 }
 
-// take judges an entry, and returns its source time when it is a value.
-func (h *History) take(tag int, v rawvalue.DataValue, last int64) int64 {
+// add judges an entry, and returns its source time when it is a value.
+func (h *History) add(tag int, v rawvalue.DataValue, last int64) int64 {
 	if v.Status == ua.StatusBadDataLost {
 		h.Holes++
 		return last

@@ -49,7 +49,7 @@ func TestWhatFillsAHoleIsHealedAndNotOutOfOrder(t *testing.T) {
 		var a arrivals
 		now := time.Unix(100, 0)
 		for _, x := range c.texts {
-			a.take(plant.Message(x.n, now, "tag", 1), x.how, now)
+			a.add(plant.Message(x.n, now, "tag", 1), x.how, now)
 		}
 		if got := a.lost(6); a.healed != c.healed || a.outOfOrder != c.outOfOrder || got != c.lost ||
 			a.arrived != 6-got {
@@ -251,7 +251,7 @@ func TestAHistoryIsJudged(t *testing.T) {
 		var h History
 		last := int64(0)
 		for _, v := range c.entries {
-			last = h.take(3, v, last)
+			last = h.add(3, v, last)
 		}
 		if h != c.want || !strings.HasSuffix(h.words(), ": "+c.words) {
 			t.Errorf("%s: got %+v, %q; want %+v, %q", name, h, h.words(), c.want, c.words)

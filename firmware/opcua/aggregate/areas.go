@@ -36,8 +36,8 @@ func (y *areas) reset() { *y = areas{kind: y.kind} }
 func (y *areas) add(w *window, s *sample) {
 	y.region(w, s, s.t)
 	if y.kind >= minimum2 && s.class != bad {
-		y.low.take(s, -1)
-		y.high.take(s, 1)
+		y.low.update(s, -1)
+		y.high.update(s, 1)
 	}
 }
 
@@ -169,7 +169,7 @@ func (e *candidate) bound(w *window, p point, t int64, sign float64) {
 		s.Raw = p.raw.Raw
 	}
 	was := *e
-	if e.take(&s, sign); !was.ok || e.t != was.t {
+	if e.update(&s, sign); !was.ok || e.t != was.t {
 		e.interpolated = p.raw == nil
 	}
 }
@@ -180,7 +180,7 @@ func (e *candidate) samples(s *extreme, sign float64) {
 		return
 	}
 	was := *e
-	e.take(&s.sample, sign)
+	e.update(&s.sample, sign)
 	if !was.ok || e.t != was.t {
 		e.interpolated, e.several = false, s.several
 	} else if e.Value.Value == s.Value.Value {

@@ -35,7 +35,7 @@ func BenchmarkCompute(b *testing.B) {
 		b.Run(Name(id), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := Compute(id, steady(n), epoch, end, time.Minute, DefaultConfig(), take); err != nil {
+				if err := Compute(id, steady(n), epoch, end, time.Minute, DefaultConfig(), accept); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -44,14 +44,14 @@ func BenchmarkCompute(b *testing.B) {
 	}
 }
 
-func take(Value) bool { return true }
+func accept(Value) bool { return true }
 
 func TestMemoryDoesNotGrowWithSamples(t *testing.T) {
 	for _, id := range List() {
 		allocs := func(n int) float64 {
 			end := epoch.Add(time.Duration(n) * time.Second)
 			return testing.AllocsPerRun(5, func() {
-				if err := Compute(id, steady(n), epoch, end, end.Sub(epoch)/10, DefaultConfig(), take); err != nil {
+				if err := Compute(id, steady(n), epoch, end, end.Sub(epoch)/10, DefaultConfig(), accept); err != nil {
 					t.Fatal(err)
 				}
 			})

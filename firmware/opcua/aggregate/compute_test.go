@@ -245,7 +245,7 @@ func TestRefusedRequests(t *testing.T) {
 			ua.StatusBadAggregateInvalidInputs},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := Compute(c.id, steady(10), c.start, c.end, c.interval, c.config, take)
+			err := Compute(c.id, steady(10), c.start, c.end, c.interval, c.config, accept)
 			var code ua.StatusCode
 			if !errors.As(err, &code) || code != c.want {
 				t.Errorf("got %v, want %v", err, c.want)
@@ -265,10 +265,10 @@ func TestErrorsOfTheSourceEndTheComputation(t *testing.T) {
 	for _, id := range List() {
 		for _, end := range []time.Time{epoch.Add(time.Minute), epoch.Add(-time.Minute)} {
 			start := epoch.Add(30 * time.Second)
-			if err := Compute(id, bad, start, end, 0, DefaultConfig(), take); !errors.Is(err, broken) {
+			if err := Compute(id, bad, start, end, 0, DefaultConfig(), accept); !errors.Is(err, broken) {
 				t.Errorf("%s: got %v, want %v", Name(id), err, broken)
 			}
-			if err := Compute(id, disorder, start, end, 0, DefaultConfig(), take); err == nil {
+			if err := Compute(id, disorder, start, end, 0, DefaultConfig(), accept); err == nil {
 				t.Errorf("%s: disorder is not refused", Name(id))
 			}
 		}

@@ -17,8 +17,8 @@ type extreme struct {
 	several bool // the same value at another time
 }
 
-// take replaces the value by s if that is further in the direction of sign.
-func (e *extreme) take(s *sample, sign float64) {
+// update replaces the value by s if that is further in the direction of sign.
+func (e *extreme) update(s *sample, sign float64) {
 	switch {
 	case !e.ok || (s.Value.Value-e.Value.Value)*sign > 0:
 		e.sample, e.several = *s, false
@@ -45,11 +45,11 @@ func (y *extremes) reset() { *y = extremes{kind: y.kind} }
 func (y *extremes) add(_ *window, s *sample) {
 	switch s.class {
 	case good:
-		y.low.take(s, -1)
-		y.high.take(s, 1)
+		y.low.update(s, -1)
+		y.high.update(s, 1)
 	case uncertain:
-		y.ulow.take(s, -1)
-		y.uhigh.take(s, 1)
+		y.ulow.update(s, -1)
+		y.uhigh.update(s, 1)
 	default:
 		y.bad = true
 	}

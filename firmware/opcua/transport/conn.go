@@ -152,7 +152,7 @@ func (c *Conn) write(b []byte, within time.Duration, failing bool) error {
 // Reserve takes n bytes from the listener's memory for what the connection is about to hold,
 // and fails if there is not enough. Close returns all of it.
 func (c *Conn) Reserve(n int) error {
-	if !c.account.take(int64(n)) {
+	if !c.account.reserve(int64(n)) {
 		return fault(ua.StatusBadTCPNotEnoughResources, "server is out of memory for messages")
 	}
 	return nil

@@ -137,7 +137,7 @@ func TestMemoryIsAccountedAndGivenBack(t *testing.T) {
 	if err := c.Reserve(1); !errors.Is(err, ua.StatusBadTCPNotEnoughResources) {
 		t.Errorf("got %v, want Bad_TcpNotEnoughResources", err)
 	}
-	if !other.take(guarantee) || other.take(1) {
+	if !other.reserve(guarantee) || other.reserve(1) {
 		t.Error("another connection must get what it is guaranteed, and no more")
 	}
 	other.close()

@@ -18,7 +18,7 @@ type budget struct {
 	held   atomic.Int64 // all of it, guaranteed parts included
 }
 
-func (b *budget) take(n int64) bool {
+func (b *budget) reserve(n int64) bool {
 	if b.shared.Add(n) > b.limit {
 		b.shared.Add(-n)
 		return false
@@ -37,10 +37,10 @@ type account struct {
 
 func beyond(used int64) int64 { return max(0, used-guarantee) }
 
-func (a *account) take(n int64) bool {
+func (a *account) reserve(n int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || !a.from.take(beyond(a.used+n)-beyond(a.used)) {
+	if a.closed || !a.from.reserve(beyond(a.used+n)-beyond(a.used)) {
 		return false
 	}
 	a.used += n

@@ -149,10 +149,10 @@ func (k *kind) keep(e Event) {
 	k.events = append(k.events, e)
 }
 
-// Take notes an event that another board has numbered, and says how many are missing
+// AddRemote keeps an event that another board has numbered, and says how many are missing
 // before it. One that was taken before is left alone. From another trail than before, or with a number
 // that is given again, it is the first: what was sent before this board started is not missing.
-func (t *Trail) Take(m Message) (missing uint64, taken bool) {
+func (t *Trail) AddRemote(m Message) (missing uint64, taken bool) {
 	e := m.Entry
 	switch {
 	case t.Has(m):

@@ -174,7 +174,7 @@ func TestTheOtherBoardsEventsAreTakenOnce(t *testing.T) {
 		{"its next", message("b", 2), 0, true},
 		{"what is left of the one before", message("a", 46), 0, false},
 	} {
-		missing, taken := rx.Take(step.m)
+		missing, taken := rx.AddRemote(step.m)
 		if missing != step.missing || taken != step.taken {
 			t.Errorf("%s: got %d missing, taken %t; want %d, %t", step.name, missing, taken, step.missing, step.taken)
 		}

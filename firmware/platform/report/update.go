@@ -106,9 +106,9 @@ func (u *Updates) Note(once func(kind, text string)) {
 	once("update_"+string(o.Result), text)
 }
 
-// Take keeps the file that from gives, of size bytes, -1 when that is not known. Its
+// Receive keeps the file that from gives, of size bytes, -1 when that is not known. Its
 // error is a status.Refusal.
-func (u *Updates) Take(from io.Reader, size int64) error {
+func (u *Updates) Receive(from io.Reader, size int64) error {
 	s, err := release.ReadState(u.state)
 	if err != nil {
 		return refuse(http.StatusConflict, "it is not known yet what this board runs: try again in a minute")

@@ -183,7 +183,7 @@ func TestUpdateIsRefusedBeforeAByteIsStored(t *testing.T) {
 			folder, state := board(t, tt.state)
 			d := &fake{left: tt.free}
 			read := &counted{from: bytes.NewReader(tt.file)}
-			err := openUpdates(folder, state, d).Take(read, tt.size)
+			err := openUpdates(folder, state, d).Receive(read, tt.size)
 			var r *status.Refusal
 			if !errors.As(err, &r) || r.Status != tt.code || !strings.Contains(r.Reason, tt.want) ||
 				strings.Contains(r.Reason, "\n") {
@@ -197,7 +197,7 @@ func TestUpdateIsRefusedBeforeAByteIsStored(t *testing.T) {
 			}
 		})
 	}
-	if err := openUpdates(t.TempDir(), "/none", &fake{}).Take(bytes.NewReader(whole), -1); err == nil {
+	if err := openUpdates(t.TempDir(), "/none", &fake{}).Receive(bytes.NewReader(whole), -1); err == nil {
 		t.Error("an update was taken before PID 1 said what runs")
 	}
 }
@@ -245,7 +245,7 @@ func TestUpdateAppearsWholeOrNotAtAll(t *testing.T) {
 		"a byte too many": {bytes.NewReader(longer), 422},
 	} {
 		var r *status.Refusal
-		if err := u.Take(c.from, -1); !errors.As(err, &r) || r.Status != c.code {
+		if err := u.Receive(c.from, -1); !errors.As(err, &r) || r.Status != c.code {
 			t.Errorf("%s: got %v, want a refusal with %d", name, err, c.code)
 		}
 		if got := left(t, folder); len(got) != 0 {
@@ -255,10 +255,10 @@ func TestUpdateAppearsWholeOrNotAtAll(t *testing.T) {
 			t.Errorf("%s: got %+v, want the refusal to be shown", name, got)
 		}
 	}
-	if err := u.Take(bytes.NewReader(whole), int64(len(whole))); err != nil {
+	if err := u.Receive(bytes.NewReader(whole), int64(len(whole))); err != nil {
 		t.Fatal(err)
 	}
-	if err := u.Take(bytes.NewReader(whole), int64(len(whole))); err == nil {
+	if err := u.Receive(bytes.NewReader(whole), int64(len(whole))); err == nil {
 		t.Error("one that waits was replaced")
 	}
 	if got, err := os.ReadFile(filepath.Join(folder, "update", "incoming")); !bytes.Equal(got, whole) || err != nil {
@@ -270,7 +270,7 @@ func TestUpdateAppearsWholeOrNotAtAll(t *testing.T) {
 func TestRefusedSignatureIsNoOutcome(t *testing.T) {
 	folder, state := board(t, func(s *release.State) { s.Update = &release.Outcome{Version: 7, Result: release.Kept} })
 	u := openUpdates(folder, state, &fake{left: 1 << 30})
-	if err := u.Take(bytes.NewReader(sealed(t, signer(t, 2), asItIs)), -1); err == nil {
+	if err := u.Receive(bytes.NewReader(sealed(t, signer(t, 2), asItIs)), -1); err == nil {
 		t.Fatal("a stranger's file was taken")
 	}
 	if got := u.Running(); got.Version != 7 || got.Update == nil || got.Update.Result != release.Kept {
@@ -286,7 +286,7 @@ func TestPowerCutAndFullDiskLeaveRoomToStart(t *testing.T) {
 		for at := 1; ; at++ {
 			folder, state := board(t, func(*release.State) {})
 			d := &fake{left: 1 << 30, stopAt: at, power: power}
-			err := openUpdates(folder, state, d).Take(bytes.NewReader(whole), -1)
+			err := openUpdates(folder, state, d).Receive(bytes.NewReader(whole), -1)
 			if err == nil {
 				if at < 5 {
 					t.Errorf("power %t: only %d calls to the disk", power, at)
@@ -319,7 +319,7 @@ func TestDiskThatFillsUpMeanwhile(t *testing.T) {
 		d := &fake{left: stateReserve + int64(len(whole))}
 		u := openUpdates(folder, state, d)
 		var r *status.Refusal
-		err := u.Take(io.MultiReader(bytes.NewReader(whole[:at]), filler{d}, bytes.NewReader(whole[at:])), -1)
+		err := u.Receive(io.MultiReader(bytes.NewReader(whole[:at]), filler{d}, bytes.NewReader(whole[at:])), -1)
 		if !errors.As(err, &r) || r.Status != http.StatusInsufficientStorage {
 			t.Errorf("%s: got %v, want %d", name, err, http.StatusInsufficientStorage)
 		}
@@ -343,11 +343,11 @@ func TestOnlyOneUpdateIsStoredAtATime(t *testing.T) {
 	u := openUpdates(folder, state, &fake{left: 1 << 30})
 	from, to := io.Pipe()
 	first := make(chan error, 1)
-	go func() { first <- u.Take(from, -1) }()
+	go func() { first <- u.Receive(from, -1) }()
 	if _, err := to.Write(whole[:5000]); err != nil {
 		t.Fatal(err)
 	}
-	if err := u.Take(bytes.NewReader(whole), -1); err == nil || !strings.Contains(err.Error(), "on its way") {
+	if err := u.Receive(bytes.NewReader(whole), -1); err == nil || !strings.Contains(err.Error(), "on its way") {
 		t.Errorf("got %v, want the second refused", err)
 	}
 	// One that has not shown a signature blocks no other.
@@ -356,8 +356,8 @@ func TestOnlyOneUpdateIsStoredAtATime(t *testing.T) {
 		t.Error("half a file was taken")
 	}
 	stranger, _ := io.Pipe()
-	go func() { _ = u.Take(stranger, -1) }()
-	if err := u.Take(bytes.NewReader(whole), -1); err != nil {
+	go func() { _ = u.Receive(stranger, -1) }()
+	if err := u.Receive(bytes.NewReader(whole), -1); err != nil {
 		t.Errorf("beside one without a signature: got %v, want it taken", err)
 	}
 	_ = stranger.CloseWithError(errors.New("the test ends"))

@@ -112,7 +112,7 @@ func TestHostMustBeOurs(t *testing.T) {
 func TestUsersAreAskedForAPassword(t *testing.T) {
 	s := server(rx())
 	taken := 0
-	s.Updates = updates{take: func(io.Reader, int64) error { taken++; return nil }, running: &release.Running{}}
+	s.Updates = updates{receive: func(io.Reader, int64) error { taken++; return nil }, running: &release.Running{}}
 	var client netip.Addr
 	s.Verify = func(name, password string, from netip.Addr) bool {
 		client = from
@@ -149,7 +149,7 @@ func TestUsersAreAskedForAPassword(t *testing.T) {
 func TestUpdatesOnAListenerOfTheirOwn(t *testing.T) {
 	own, s := await.FreeAddress(t), server(rx())
 	s.Listen, s.UpdateListen = "127.0.0.1:0", own
-	s.Updates = updates{take: func(io.Reader, int64) error { return nil }, running: &release.Running{}}
+	s.Updates = updates{receive: func(io.Reader, int64) error { return nil }, running: &release.Running{}}
 	s.UpdateTLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MinVersion: tls.VersionTLS12}
 	serve(t, s)
 	for _, tt := range []struct {

@@ -78,7 +78,7 @@ type Server struct {
 
 	counts  Counts
 	streams *streams
-	turns   turns
+	signing signLimiter
 	ending  context.Context // ends with Run; nil: not running
 
 	observer Observer // of a role that has none

@@ -71,15 +71,15 @@ func stateMeasured(snap *Snapshot, nonce string, now time.Time) Statement {
 	return s
 }
 
-// turns are those of clients to have something signed.
-type turns struct {
+// signLimiter bounds how often clients have something signed.
+type signLimiter struct {
 	mu   sync.Mutex
 	last time.Time
-	of   netip.Addr // whose the last turn was
+	of   netip.Addr // who had it signed
 }
 
-// take runs sign for an address whose turn it is, and returns 0, or how long to wait.
-func (t *turns) take(now time.Time, from netip.Addr, sign func()) (wait time.Duration) {
+// run runs sign and returns 0, or returns how long the address has to wait.
+func (t *signLimiter) run(now time.Time, from netip.Addr, sign func()) (wait time.Duration) {
 	if !t.mu.TryLock() {
 		return signEvery // another is signed just now
 	}
@@ -118,7 +118,7 @@ func (s *Server) statement(w http.ResponseWriter, r *http.Request) {
 	var body []byte
 	var err error
 	now := time.Now()
-	if wait := s.turns.take(now, remoteIP(r.RemoteAddr), func() { body, err = s.signed(nonce, now) }); wait > 0 {
+	if wait := s.signing.run(now, remoteIP(r.RemoteAddr), func() { body, err = s.signed(nonce, now) }); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		refuse(http.StatusTooManyRequests, "one statement a second is signed, for all clients together: ask again")
 		return

@@ -176,10 +176,10 @@ func TestStatementsHaveTurns(t *testing.T) {
 }
 
 func TestOneSignatureAtATime(t *testing.T) {
-	var turn turns
+	var signing signLimiter
 	now := time.Now()
-	wait := turn.take(now, netip.Addr{}, func() {
-		if wait := turn.take(now.Add(time.Hour), netip.MustParseAddr("::1"),
+	wait := signing.run(now, netip.Addr{}, func() {
+		if wait := signing.run(now.Add(time.Hour), netip.MustParseAddr("::1"),
 			func() { t.Error("two at once") }); wait == 0 {
 			t.Error("got no wait while another is signed")
 		}

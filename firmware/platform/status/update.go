@@ -21,9 +21,9 @@ const (
 
 // Updates is who keeps an update for its installation.
 type Updates interface {
-	// Take reads a file of size bytes, -1 when that is not known, and returns when it is
+	// Receive reads a file of size bytes, -1 when that is not known, and returns when it is
 	// kept. It refuses with a Refusal, before it has read more than it needs for that.
-	Take(from io.Reader, size int64) error
+	Receive(from io.Reader, size int64) error
 	Running() *release.Running // nil: not known
 }
 
@@ -70,7 +70,7 @@ func (s *Server) takeUpdate(w http.ResponseWriter, r *http.Request) error {
 	body := &paced{from: http.MaxBytesReader(w, r.Body, maxUpdate), deadline: func(t time.Time) error {
 		return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t.Add(requestTimeout)))
 	}, began: time.Now()}
-	return s.Updates.Take(body, r.ContentLength)
+	return s.Updates.Receive(body, r.ContentLength)
 }
 
 // paced reads a body that keeps to the slowest rate; what came early is not saved up.

@@ -21,12 +21,12 @@ import (
 
 // updates is what a test has done with an update.
 type updates struct {
-	take    func(io.Reader, int64) error
+	receive func(io.Reader, int64) error
 	running *release.Running
 }
 
-func (u updates) Take(from io.Reader, size int64) error { return u.take(from, size) }
-func (u updates) Running() *release.Running             { return u.running }
+func (u updates) Receive(from io.Reader, size int64) error { return u.receive(from, size) }
+func (u updates) Running() *release.Running                { return u.running }
 
 func TestUpdateIsTakenByPutAlone(t *testing.T) {
 	var got string
@@ -49,7 +49,7 @@ func TestUpdateIsTakenByPutAlone(t *testing.T) {
 	if code, _ := put(http.MethodPut); code != http.StatusMethodNotAllowed {
 		t.Errorf("without a board: got %d, want %d", code, http.StatusMethodNotAllowed)
 	}
-	s.Updates = updates{take: func(r io.Reader, n int64) error {
+	s.Updates = updates{receive: func(r io.Reader, n int64) error {
 		b, err := io.ReadAll(r)
 		got, size = string(b), n
 		return err
@@ -61,11 +61,11 @@ func TestUpdateIsTakenByPutAlone(t *testing.T) {
 	if code, _ := put(http.MethodPost); code != http.StatusMethodNotAllowed || got != "" {
 		t.Errorf("by POST: got %d with %q, want %d", code, got, http.StatusMethodNotAllowed)
 	}
-	s.Updates = updates{take: func(io.Reader, int64) error { return &Refusal{http.StatusConflict, "an older one"} }}
+	s.Updates = updates{receive: func(io.Reader, int64) error { return &Refusal{http.StatusConflict, "an older one"} }}
 	if code, why := put(http.MethodPut); code != http.StatusConflict || why != "an older one\n" {
 		t.Errorf("refused: got %d %q, want %d with the reason", code, why, http.StatusConflict)
 	}
-	s.Updates = updates{take: func(io.Reader, int64) error { return errors.New("a fault") }}
+	s.Updates = updates{receive: func(io.Reader, int64) error { return errors.New("a fault") }}
 	if code, _ := put(http.MethodPut); code != http.StatusInternalServerError {
 		t.Errorf("a fault: got %d, want %d", code, http.StatusInternalServerError)
 	}
@@ -81,7 +81,7 @@ func TestUpdateIsTakenByPutAlone(t *testing.T) {
 // A refusal is answered at once, though the client has the rest of its file to send.
 func TestUpdateIsRefusedBeforeItsBodyHasCome(t *testing.T) {
 	s := server(Snapshot{})
-	s.Updates = updates{take: func(from io.Reader, _ int64) error {
+	s.Updates = updates{receive: func(from io.Reader, _ int64) error {
 		_, err := io.ReadFull(from, make([]byte, 16))
 		return errors.Join(err, &Refusal{http.StatusUnprocessableEntity, "the signature"})
 	}}
@@ -112,7 +112,7 @@ func TestUpdateIsRefusedBeforeItsBodyHasCome(t *testing.T) {
 func TestRefusalReachesAClientThatSendsOn(t *testing.T) {
 	s := server(Snapshot{})
 	s.Listen = "127.0.0.1:0"
-	s.Updates = updates{take: func(from io.Reader, _ int64) error {
+	s.Updates = updates{receive: func(from io.Reader, _ int64) error {
 		_, err := io.ReadFull(from, make([]byte, 16))
 		return errors.Join(err, &Refusal{http.StatusUnprocessableEntity, "the signature"})
 	}, running: &release.Running{}}

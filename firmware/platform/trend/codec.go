@@ -51,7 +51,7 @@ var errShort = errors.New("trend: it ends too early")
 func (r *Ring) Restore(b []byte) error {
 	into := New(r.figures)
 	c := cursor{b}
-	head := c.take(2)
+	head := c.next(2)
 	if head == nil {
 		return errShort
 	}
@@ -72,7 +72,7 @@ func (r *Ring) Restore(b []byte) error {
 
 // restoreSpan restores the next span of a record.
 func (r *Ring) restoreSpan(c *cursor) error {
-	head := c.take(15)
+	head := c.next(15)
 	if head == nil {
 		return errShort
 	}
@@ -124,8 +124,8 @@ func float(b []byte) float32 { return math.Float32frombits(binary.BigEndian.Uint
 // cursor reads a record.
 type cursor struct{ rest []byte }
 
-// take returns the next n bytes, nil when there are fewer.
-func (c *cursor) take(n int) []byte {
+// next returns the next n bytes, nil when there are fewer.
+func (c *cursor) next(n int) []byte {
 	if n > len(c.rest) {
 		return nil
 	}
@@ -136,11 +136,11 @@ func (c *cursor) take(n int) []byte {
 
 // line reads one figure.
 func (c *cursor) line(points int) (kept, error) {
-	length := c.take(1)
+	length := c.next(1)
 	if length == nil {
 		return kept{}, errShort
 	}
-	b := c.take(int(length[0]) + 16 + 4*points)
+	b := c.next(int(length[0]) + 16 + 4*points)
 	if b == nil {
 		return kept{}, errShort
 	}

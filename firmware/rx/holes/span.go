@@ -78,22 +78,22 @@ func (l *list) join(n *span) int {
 	before, after := i > 0 && n.follows(&s[i-1]), i < len(s) && s[i].follows(n)
 	switch {
 	case before && after:
-		s[i-1].take(n)
-		s[i-1].take(&s[i])
+		s[i-1].merge(n)
+		s[i-1].merge(&s[i])
 		*l = slices.Delete(s, i, i+1)
 		return 2
 	case before:
-		s[i-1].take(n)
+		s[i-1].merge(n)
 	case after:
-		s[i].take(n)
+		s[i].merge(n)
 	default:
 		return 0
 	}
 	return 1
 }
 
-// take extends a span by a neighbour.
-func (n *span) take(o *span) {
+// merge extends a span by a neighbour.
+func (n *span) merge(o *span) {
 	if o.a.Before(n.a) {
 		n.a = o.a
 	}

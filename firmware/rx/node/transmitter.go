@@ -34,15 +34,15 @@ func (n *Node) transmitter() transmitter {
 	t := transmitter{complete: n.gateway.Health().Complete, values: map[string]string{}}
 	n.gateway.Range(func(key, value []byte) bool {
 		if len(key) <= maxKey && utf8.Valid(key) { // names of channels and certificates become labels of metrics
-			t.take(selfreport.Entry{Key: string(key), Value: string(value)})
+			t.addEntry(selfreport.Entry{Key: string(key), Value: string(value)})
 		}
 		return true
 	})
 	return t
 }
 
-// take adds an entry, as far as there is room.
-func (t *transmitter) take(e selfreport.Entry) {
+// addEntry adds an entry, as far as there is room.
+func (t *transmitter) addEntry(e selfreport.Entry) {
 	t.Add(e) // what a newer transmitter reports besides is shown as it is
 	t.Sources = t.Sources[:min(len(t.Sources), maxSources)]
 	t.Certificates = t.Certificates[:min(len(t.Certificates), maxCertificates)]
@@ -98,5 +98,5 @@ func (n *Node) collectAudit() {
 	for i, event := range t.Audit {
 		messages[i] = event.Message
 	}
-	n.state.journal.Take(messages, t.complete)
+	n.state.journal.AddRemote(messages, t.complete)
 }

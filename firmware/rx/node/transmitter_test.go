@@ -59,7 +59,7 @@ func TestWhatATransmitterReportsIsBounded(t *testing.T) {
 
 func TestWhyRecordsAreMissedIsBounded(t *testing.T) {
 	tx := transmitter{values: map[string]string{}}
-	tx.take(selfreport.Entry{Key: "source/cell",
+	tx.addEntry(selfreport.Entry{Key: "source/cell",
 		Value: `{"protocol":"mqtt","missed":1,"missed_reason":"` + strings.Repeat("w", 3000) + `"}`})
 	if n, what := tx.missed("cell"); n == nil || *n != 1 || len(what) != maxValue {
 		t.Errorf("got %v, %d bytes", n, len(what))

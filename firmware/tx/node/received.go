@@ -43,7 +43,7 @@ func (c *receivedCounter) report() *selfreport.Received {
 	}
 	if c.reports%c.every == 0 {
 		if now, ok := c.read(); ok {
-			c.take(now)
+			c.update(now)
 		}
 	}
 	c.reports++
@@ -54,8 +54,8 @@ func (c *receivedCounter) report() *selfreport.Received {
 	return &out
 }
 
-// take counts from the first reading on.
-func (c *receivedCounter) take(now selfreport.Received) {
+// update counts from the first reading on.
+func (c *receivedCounter) update(now selfreport.Received) {
 	if c.newer.Reading == 0 {
 		c.first = now
 	}

@@ -41,7 +41,7 @@ func (l *Log) write(now time.Time, age time.Duration) {
 		return
 	}
 	var err error
-	for l.take(now, age); err == nil && len(w.waiting) > 0; l.take(now, age) {
+	for l.collect(now, age); err == nil && len(w.waiting) > 0; l.collect(now, age) {
 		err = l.put()
 	}
 	if err == nil && w.dirty && now.Sub(w.synced) >= syncEvery {
@@ -58,8 +58,8 @@ func (l *Log) write(now time.Time, age time.Duration) {
 	}
 }
 
-// take takes pages out of the window, up to a bound.
-func (l *Log) take(now time.Time, age time.Duration) {
+// collect takes pages out of the window, up to a bound.
+func (l *Log) collect(now time.Time, age time.Duration) {
 	w := &l.writer
 	l.setTaking(true)
 	defer l.setTaking(false)

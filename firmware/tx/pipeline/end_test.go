@@ -44,7 +44,7 @@ func (s *slow) Transmit(frames [][]byte) (int, error) {
 	return s.line.Transmit(frames[:n])
 }
 
-func (s *slow) take(n int) {
+func (s *slow) accept(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.takes = n
@@ -63,7 +63,7 @@ func TestTheEndAcknowledgesWhatHasLeft(t *testing.T) {
 				left, kept := 0, 0
 				run(t, l, func() {
 					time.Sleep(time.Second)
-					m.take(1)
+					m.accept(1)
 					for range events {
 						u := event(string(make([]byte, 8)), func(err error) {
 							if left++; err != nil {
@@ -76,7 +76,7 @@ func TestTheEndAcknowledgesWhatHasLeft(t *testing.T) {
 					}
 					time.Sleep(210 * time.Millisecond) // within a batch
 					synctest.Wait()
-					m.take(takes)
+					m.accept(takes)
 				})
 				if n := len(m.line.delays); m.gaps > 0 || left != events || left-kept > n || takes > 1 && kept > 0 {
 					t.Errorf("got %d events on the medium and %d frames skipped, %d events acknowledged, %d refused",

@@ -70,7 +70,7 @@ func (f *fat) put(node *File, parent uint32) (uint32, error) {
 		return f.store(node.data)
 	}
 	entries := newFolder(node, parent == 0)
-	first, err := f.take(entries.size())
+	first, err := f.reserve(entries.size())
 	if err != nil {
 		return 0, err
 	}
@@ -94,8 +94,8 @@ func (f *fat) put(node *File, parent uint32) (uint32, error) {
 	return first, f.write(first, entries.data)
 }
 
-// take reserves a chain for n bytes; an empty file has none.
-func (f *fat) take(n int) (uint32, error) {
+// reserve allocates a chain for n bytes; an empty file has none.
+func (f *fat) reserve(n int) (uint32, error) {
 	clusters := (n + clusterSize - 1) / clusterSize
 	if clusters == 0 {
 		return 0, nil
@@ -115,7 +115,7 @@ func (f *fat) take(n int) (uint32, error) {
 }
 
 func (f *fat) store(data []byte) (uint32, error) {
-	first, err := f.take(len(data))
+	first, err := f.reserve(len(data))
 	if err != nil || first == 0 {
 		return 0, err
 	}

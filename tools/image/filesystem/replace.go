@@ -180,7 +180,7 @@ func (e *editor) slot(count int) (int, error) {
 	if len(e.root) >= maxFolder {
 		return 0, errors.New("filesystem: the root folder is full: write the card again")
 	}
-	more, err := e.take(int(e.cluster))
+	more, err := e.reserve(int(e.cluster))
 	if err != nil {
 		return 0, err
 	}
@@ -202,8 +202,8 @@ func (e *editor) entries(name string, first uint32) []byte {
 	return f.data
 }
 
-// take reserves the first free clusters for n bytes.
-func (e *editor) take(n int) ([]uint32, error) {
+// reserve allocates the first free clusters for n bytes.
+func (e *editor) reserve(n int) ([]uint32, error) {
 	need := int((int64(n) + e.cluster - 1) / e.cluster)
 	list := make([]uint32, 0, need)
 	for ; len(list) < need; e.next++ {
@@ -233,7 +233,7 @@ func (e *editor) put(n *File, parent uint32) (uint32, error) {
 		f = newFolder(n, false)
 		size = f.size()
 	}
-	list, err := e.take(size)
+	list, err := e.reserve(size)
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}

@@ -132,10 +132,10 @@ func (k *Keeper) Newest() []audit.Message {
 	return k.own.Newest(shown)
 }
 
-// Take notes what the other board shows of its trail, in any order. whole says that all
+// AddRemote keeps what the other board shows of its trail, in any order. whole says that all
 // it shows is here: then an event that is missing before another did not arrive, else it
 // may yet.
-func (k *Keeper) Take(messages [][]byte, whole bool) {
+func (k *Keeper) AddRemote(messages [][]byte, whole bool) {
 	var list []audit.Message
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -153,7 +153,7 @@ func (k *Keeper) Take(messages [][]byte, whole bool) {
 			return
 		}
 		again := k.theirs.Reuses(m)
-		missing, taken := k.theirs.Take(m)
+		missing, taken := k.theirs.AddRemote(m)
 		if again {
 			k.own.Add(time.Now(), "audit_gap", fmt.Sprintf("the transmitter gave number %d again: its disk had not "+
 				"kept what its trail had from there on", m.Entry.Number), 1)

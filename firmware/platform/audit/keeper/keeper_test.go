@@ -62,7 +62,7 @@ func TestEventsCrossAndSurviveRestartsOfBothBoards(t *testing.T) {
 		})
 		seen.show(t, tx)
 		rx := Open(here, "rx", quiet)
-		rx.Take(seen.messages(), true)
+		rx.AddRemote(seen.messages(), true)
 		rx.Add("epoch_unanchored", "nothing is remembered")
 		rx.Close() // it is away while the transmitter goes on, and starts again
 		for range 9 {
@@ -75,11 +75,11 @@ func TestEventsCrossAndSurviveRestartsOfBothBoards(t *testing.T) {
 
 		rx = Open(here, "rx", quiet)
 		for range 3 {
-			rx.Take(seen.messages(), true)
+			rx.AddRemote(seen.messages(), true)
 		}
 		rx.Close()
 		rx = Open(here, "rx", quiet)
-		rx.Take(seen.messages(), true)
+		rx.AddRemote(seen.messages(), true)
 		var refused, ours uint64
 		next := uint64(1)
 		for _, e := range rx.Events() {
@@ -113,8 +113,8 @@ func TestEventsOfARunThatTheDiskDidNotKeepAreEachTaken(t *testing.T) {
 					time.Sleep(2 * time.Minute)
 					seen := shownEvents{}
 					seen.show(t, tx)
-					rx.Take(seen.messages(), false)
-					rx.Take(seen.messages(), true)
+					rx.AddRemote(seen.messages(), false)
+					rx.AddRemote(seen.messages(), true)
 				}
 				for _, refusals := range []int{refused, 0, 0} {
 					tx := Open(there, "tx", quiet)
@@ -183,7 +183,7 @@ func TestMissingEventsAreAnEvent(t *testing.T) {
 		{"another trail beside the old", [][]byte{message("b", 1), message("a", 12)}, true, 7, 1, 2},
 		{"again", [][]byte{message("b", 1), message("a", 12), []byte("damaged")}, true, 7, 1, 2},
 	} {
-		rx.Take(step.messages, step.whole)
+		rx.AddRemote(step.messages, step.whole)
 		if theirs, gaps := count("tx"), count("rx"); theirs != step.theirs || gaps != step.gaps ||
 			rx.stats.Missing != step.missing {
 			t.Errorf("%s: got %d events, %d gaps, %d missing; want %d, %d, %d", step.name, theirs, gaps,

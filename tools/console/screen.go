@@ -22,9 +22,9 @@ const (
 	paneText      = 24              // what the board may show at once; the rest of it is scrolled back to
 )
 
-// Live is the screen. It implements tea.Model. What it sends to the board goes
-// through send, which does not wait.
-type Live struct {
+// Screen shows a board's console as it is now. It implements tea.Model. What it sends to
+// the board goes through send, which does not wait.
+type Screen struct {
 	device string
 	send   func([]byte)
 	save   func(host string, bundle []byte) (file string, err error)
@@ -56,12 +56,12 @@ type (
 )
 
 // Init implements tea.Model.
-func (l *Live) Init() tea.Cmd {
+func (l *Screen) Init() tea.Cmd {
 	return tea.Batch(func() tea.Msg { return tick(time.Now()) }, tea.RequestWindowSize)
 }
 
 // Update implements tea.Model.
-func (l *Live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+func (l *Screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch m := msg.(type) {
 	case tea.WindowSizeMsg:
 		l.width, l.height = m.Width, m.Height
@@ -70,7 +70,7 @@ func (l *Live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.PasteMsg:
 		l.send([]byte(m.Content))
 	case arrived:
-		return l, l.take(m)
+		return l, l.receive(m)
 	case gone:
 		l.gone = m
 		return l, tea.Quit
@@ -84,7 +84,7 @@ func (l *Live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 // key sends what was typed to the board, but for the few keys that are ours.
-func (l *Live) key(k tea.Key) tea.Cmd {
+func (l *Screen) key(k tea.Key) tea.Cmd {
 	switch name := k.String(); name {
 	case "ctrl+c":
 		return tea.Quit
@@ -112,7 +112,7 @@ func (l *Live) key(k tea.Key) tea.Cmd {
 }
 
 // clock asks for the status, unless an answer is still on its way.
-func (l *Live) clock(now time.Time) {
+func (l *Screen) clock(now time.Time) {
 	if l.now = now; l.began.IsZero() {
 		l.began = now
 	}
@@ -122,8 +122,8 @@ func (l *Live) clock(now time.Time) {
 	}
 }
 
-// take takes what the board sent.
-func (l *Live) take(p []byte) tea.Cmd {
+// receive handles what the board sent.
+func (l *Screen) receive(p []byte) tea.Cmd {
 	var cmd tea.Cmd
 	frames := l.stream.feed(p)
 	if l.stream.asked {
@@ -172,7 +172,7 @@ var (
 )
 
 // View implements tea.Model.
-func (l *Live) View() tea.View {
+func (l *Screen) View() tea.View {
 	v := tea.NewView(l.String())
 	v.AltScreen = true
 	v.WindowTitle = "heliograph console"
@@ -181,7 +181,7 @@ func (l *Live) View() tea.View {
 
 // String draws the screen: the status, the link's history, what the board says,
 // and the keys.
-func (l *Live) String() string {
+func (l *Screen) String() string {
 	top := append(l.board(), l.graphs()...)
 	rule := "── " + console.Printable(l.device) + " "
 	if l.back > 0 {
@@ -202,17 +202,17 @@ func (l *Live) String() string {
 }
 
 // keys names those of the board.
-func (l *Live) keys() []string {
+func (l *Screen) keys() []string {
 	return strings.Split(console.Help(l.width), "\n")
 }
 
 // pane is how many lines there are for what the board says.
-func (l *Live) pane() int {
+func (l *Screen) pane() int {
 	return max(1, l.height-len(l.board())-len(l.graphs())-1-len(l.keys()))
 }
 
 // board is the status screen, in colours.
-func (l *Live) board() []string {
+func (l *Screen) board() []string {
 	if l.answered.IsZero() {
 		text := "Asking the board on " + console.Printable(l.device) + " .."
 		if waited := l.now.Sub(l.began); waited >= answerTimeout {
@@ -257,7 +257,7 @@ func colour(s health.State) lipgloss.Style {
 }
 
 // graphs is the link's history: on TX only what was sent.
-func (l *Live) graphs() []string {
+func (l *Screen) graphs() []string {
 	if l.answered.IsZero() {
 		return nil
 	}
@@ -279,7 +279,7 @@ func (l *Live) graphs() []string {
 }
 
 // said is the end of what the board says, in exactly n lines.
-func (l *Live) said(n int) []string {
+func (l *Screen) said(n int) []string {
 	n = max(0, n)
 	text := l.stream.text[:max(0, len(l.stream.text)-l.back)]
 	if l.back == 0 {

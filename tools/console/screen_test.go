@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite the screens in testdata")
 
 // watched is a screen that notes what goes to the board, and its clock.
 type watched struct {
-	*Live
+	*Screen
 	sent  []byte
 	files []string
 	at    time.Time
@@ -30,7 +30,7 @@ type watched struct {
 
 func newWatched(width, height int) *watched {
 	w := &watched{at: time.Unix(0, 0)}
-	w.Live = &Live{device: "/dev/ttyUSB0", width: width, height: height,
+	w.Screen = &Screen{device: "/dev/ttyUSB0", width: width, height: height,
 		send: func(b []byte) { w.sent = append(w.sent, b...) },
 		save: func(host string, b []byte) (string, error) {
 			w.files = append(w.files, host+": "+string(b))
