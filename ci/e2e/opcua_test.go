@@ -219,7 +219,7 @@ func (c *it) crawl() (*crawl.Snapshot, error) {
 	if c.s == nil || c.s.Err() != nil {
 		c.connect()
 	}
-	return crawl.Take(c.t.Context(), c.s)
+	return crawl.Follow(c.t.Context(), c.s, func(int, int) {})
 }
 
 // same wants the mirror to show what the plant shows to the user that TX is. On a busy

@@ -39,13 +39,8 @@ type Node struct {
 
 const batch = 1000
 
-// Take browses and reads all of a server.
-func Take(ctx context.Context, s *client.Session) (*Snapshot, error) {
-	return Follow(ctx, s, func(int, int) {})
-}
-
-// Follow is Take that reports, after each thousand nodes, how many were read and how
-// many are known; the second number grows until the whole address space was browsed.
+// Follow browses and reads all of a server, and reports, after each thousand nodes, how many were
+// read and how many are known; the second number grows until the whole address space was browsed.
 func Follow(ctx context.Context, s *client.Session, progress func(read, known int)) (*Snapshot, error) {
 	p := &Snapshot{Nodes: map[rawvalue.NodeID]*Node{}}
 	queue := []rawvalue.NodeID{{Number: id.RootFolder}}

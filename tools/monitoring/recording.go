@@ -14,7 +14,6 @@
 package monitoring
 
 import (
-	"bufio"
 	_ "embed"
 	"fmt"
 	"io"
@@ -144,33 +143,4 @@ type Text struct {
 	Start    int64 // since 1970, in seconds
 	Interval time.Duration
 	Lines    []Line
-}
-
-// Read reads what Write wrote.
-func Read(from io.Reader) (t Text, err error) {
-	lines := bufio.NewScanner(from)
-	for n := 1; lines.Scan(); n++ {
-		key, rest, isComment := strings.Cut(lines.Text(), "# ")
-		switch {
-		case n == 1 && isComment && key == "":
-			t.Comment = rest
-			continue
-		case n == 2:
-			t.Interval, err = time.ParseDuration(strings.TrimPrefix(rest, "interval "))
-		case n == 3:
-			t.Start, err = strconv.ParseInt(strings.TrimPrefix(rest, "start "), 10, 64)
-		default:
-			end := strings.LastIndexByte(lines.Text(), '}')
-			open := strings.IndexByte(lines.Text(), '{')
-			if open < 0 || end < open {
-				return t, fmt.Errorf("monitoring: line %d: no labels", n)
-			}
-			series := lines.Text()
-			t.Lines = append(t.Lines, Line{series[:open], series[open : end+1], strings.TrimSpace(series[end+1:])})
-		}
-		if err != nil {
-			return t, fmt.Errorf("monitoring: line %d: %v", n, err)
-		}
-	}
-	return t, lines.Err()
 }

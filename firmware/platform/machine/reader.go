@@ -35,12 +35,12 @@ type Reader struct {
 // Of returns the reader of this machine for a role with that state folder; published says that
 // PID 1 of a board reads the files.
 func Of(state string, published bool) *Reader {
+	if published {
+		return From(File)
+	}
 	r := &Reader{Root: "/", State: state}
 	if absolute, err := filepath.Abs(state); err == nil {
 		r.State = absolute
-	}
-	if published {
-		r.file = File
 	}
 	return r
 }

@@ -45,15 +45,6 @@ func (f *File) Symlink(name, target string) {
 	f.Mkdir(path.Dir(name)).insert(&File{name: path.Base(name), mode: 0o777, link: target})
 }
 
-// Names are what is in a folder.
-func (f *File) Names() []string {
-	var list []string
-	for _, c := range f.children {
-		list = append(list, c.name)
-	}
-	return list
-}
-
 // insert keeps the children sorted: SquashFS looks names up by bisection. What
 // has the name already stays.
 func (f *File) insert(child *File) *File {
