@@ -2,8 +2,8 @@
 //
 // It reads the sources themselves with go/parser, in this process: a cached
 // answer of another tool could be a false one. Rules hold for all files, with
-// any build tag. Test files are held to the wall and to nothing else: an
-// end-to-end test needs both sides and stands in ci/.
+// any build tag. Test files are held to the wall and to rules of style:
+// an end-to-end test needs both sides and stands in ci/.
 package archtest
 
 import (
@@ -120,6 +120,7 @@ func checkPackage(folder string, files []source, module string) []string {
 		}
 		faults = append(faults, checkInit(s)...)
 		faults = append(faults, checkBodies(s)...)
+		faults = append(faults, checkLogs(s)...)
 		if fitsAny(durable(), folder) && !fitsAny(renaming(), folder) {
 			faults = append(faults, checkRename(s)...)
 		}

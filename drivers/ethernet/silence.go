@@ -52,7 +52,7 @@ func takeUp(p Port, log *slog.Logger) (device, error) {
 		}},
 		{"turning PAUSE off", func() error {
 			if err := pauseOff(card); err != nil {
-				log.Warn("PAUSE frames stay on; turn them off with ethtool -A", "interface", name, "error", err)
+				log.Warn("PAUSE frames stay on; turn them off with ethtool -A", "error", err, "interface", name)
 			}
 			return nil
 		}},
@@ -62,7 +62,7 @@ func takeUp(p Port, log *slog.Logger) (device, error) {
 		{"fixing its speed", func() error { return speed.confirm() }},
 		{"turning EEE off", func() error {
 			if err := eeeOff(card); err != nil {
-				log.Warn("EEE stays on; turn it off with ethtool --set-eee", "interface", name, "error", err)
+				log.Warn("EEE stays on; turn it off with ethtool --set-eee", "error", err, "interface", name)
 			}
 			return nil
 		}},

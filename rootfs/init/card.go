@@ -95,8 +95,8 @@ func (c *card) publish(log *slog.Logger, status *supervisor.ReleaseStatus) {
 		log.Error("updates unavailable", "error", advice)
 	}
 	if s.Refused != 0 {
-		log.Warn("the release before an update runs: the update was given up", "refused_version", s.Refused,
-			"error", s.Fate)
+		log.Warn("the release before an update runs: the update was given up", "error", s.Fate,
+			"refused_version", s.Refused)
 	}
 	status.SetRunning(supervisor.Running{Card: s, Name: c.manifest.Name, Key: c.updateKey(log), Boot: boot})
 }

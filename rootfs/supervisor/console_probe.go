@@ -47,11 +47,11 @@ func (b *ConsoleBoard) Probe(ctx context.Context, say func(string)) error {
 	}
 	p := published(began, r, closed(b.config.Board, link))
 	b.config.Facts.setProbe(p)
-	attributes := []any{"sent", p.Total()}
+	var attributes []any
 	if p.Reason != "" {
 		attributes = append(attributes, "error", p.Reason)
 	}
-	b.config.Log.Warn("reverse probe sent from the console", attributes...)
+	b.config.Log.Warn("reverse probe sent from the console", append(attributes, "sent", p.Total())...)
 	say(outcome(&p))
 	return nil
 }

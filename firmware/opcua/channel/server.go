@@ -105,7 +105,7 @@ func (s *Server) Open(ctx context.Context, conn *transport.Conn) (*Channel, erro
 		return c, nil
 	}
 	s.refused.Add(1)
-	s.log.Warn("secure channel refused", "client", conn.RemoteAddr().String(), "reason", err.Error())
+	s.log.Warn("secure channel refused", "error", err, "client", conn.RemoteAddr().String())
 	var e *transport.Error
 	if !errors.As(err, &e) || !e.Remote {
 		code, reason := Code(err), ""

@@ -140,8 +140,8 @@ func (s *Store) reject(c *x509.Certificate, e *Error, p Purpose, from string) {
 		s.cfg.Log.Warn("rejected certificate not saved", "error", err)
 	}
 	args := []any{
-		"thumbprint", e.Thumbprint, "subject", e.Subject, "from", from, "reason", e.Reason, "status",
-		statusName(e.Code),
+		"error", e.Reason, "thumbprint", e.Thumbprint, "subject", e.Subject, "from", from,
+		"status", statusName(e.Code),
 	}
 	if errors.Is(e, ua.StatusBadCertificateUntrusted) || errors.Is(e, ua.StatusBadCertificateChainIncomplete) {
 		args = append(args, "trust", s.cfg.TrustCommand(e.Thumbprint, p.User))

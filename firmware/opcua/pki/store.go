@@ -242,7 +242,7 @@ func (s *Store) certificates(folders ...string) []*x509.Certificate {
 	for _, f := range s.files(folders) {
 		certs, err := parseCertificates(f.data)
 		if err != nil {
-			s.cfg.Log.Warn("file is not a certificate", "file", f.path, "error", err)
+			s.cfg.Log.Warn("file is not a certificate", "error", err, "file", f.path)
 			continue
 		}
 		all = append(all, certs...)
@@ -256,7 +256,7 @@ func (s *Store) lists(folders ...string) []*x509.RevocationList {
 		for _, der := range blocks(f.data, "X509 CRL") {
 			l, err := x509.ParseRevocationList(der)
 			if err != nil {
-				s.cfg.Log.Warn("file is not a revocation list", "file", f.path, "error", err)
+				s.cfg.Log.Warn("file is not a revocation list", "error", err, "file", f.path)
 				continue
 			}
 			all = append(all, l)

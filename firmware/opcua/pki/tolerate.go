@@ -82,8 +82,8 @@ func (s *Store) logSuppressed(c *x509.Certificate, list []step, from string, now
 	for _, failed := range list {
 		if s.tolerated.count(thumbprint, failed.code, now) {
 			s.cfg.Log.Warn("certificate accepted despite a failed check, as configured",
-				"peer", from, "thumbprint", thumbprint,
-				"subject", printable(c.Subject.String(), 200), "reason", failed.reason)
+				"error", failed.reason, "peer", from, "thumbprint", thumbprint,
+				"subject", printable(c.Subject.String(), 200))
 		}
 	}
 }

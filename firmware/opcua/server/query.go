@@ -87,7 +87,7 @@ func (q *query) header() *ua.ResponseHeader {
 func (q *query) reply(resp any) {
 	body, err := channel.Encode(resp)
 	if err != nil {
-		q.server.cfg.Log.Error("response not encoded", "type", fmt.Sprintf("%T", resp), "error", err)
+		q.server.cfg.Log.Error("response not encoded", "error", err, "type", fmt.Sprintf("%T", resp))
 		q.fault(ua.StatusBadEncodingError)
 		return
 	}

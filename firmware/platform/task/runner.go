@@ -71,7 +71,7 @@ func (r *Runner) verdict(ctx context.Context, e ended) error {
 	case e.err != nil && ctx.Err() != nil && errors.Is(e.err, context.Canceled):
 		return nil // ended as asked
 	case e.err != nil:
-		r.Log.Error("task failed", "task", e.task.String(), "error", e.err)
+		r.Log.Error("task failed", "error", e.err, "task", e.task.String())
 		return fmt.Errorf("task: %s: %w", e.task, e.err)
 	case ctx.Err() == nil:
 		r.Log.Error("task ended unasked", "task", e.task.String())

@@ -138,9 +138,10 @@ func (n *NTP) round(ctx context.Context) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(good) == 0 {
-		reason := errors.New("no time server answers: " + strings.Join(reasons, "; "))
+		all := strings.Join(reasons, "; ")
+		reason := errors.New("no time server answers: " + all)
 		if n.reason == nil || n.reason.Error() != reason.Error() {
-			n.Log.Warn("ntp: " + reason.Error())
+			n.Log.Warn("no time server answers", "error", all)
 		}
 		n.reason = reason
 		return false
@@ -148,7 +149,7 @@ func (n *NTP) round(ctx context.Context) bool {
 	slices.SortFunc(good, func(a, b measured) int { return int(a.Offset - b.Offset) })
 	median := good[(len(good)-1)/2]
 	if n.reason != nil || n.newest.Number == 0 {
-		n.Log.Info("ntp: the time of day is known", "server", median.server, "offset", median.Offset.String())
+		n.Log.Info("time of day known", "server", median.server, "offset", median.Offset.String())
 	}
 	n.reason, n.at = nil, time.Now()
 	n.newest = Estimate{Offset: median.Offset, Source: "ntp " + median.server, Number: n.newest.Number + 1}

@@ -95,7 +95,7 @@ func New(c Config) (*Node, error) {
 	n := &Node{
 		config: c, started: time.Now(), state: state,
 		expiries: &identity.Expiries{Files: c.RX.Certificates()},
-		ntp:      &timekeeping.NTP{Servers: c.RX.Time, Log: c.Log},
+		ntp:      &timekeeping.NTP{Servers: c.RX.Time, Log: c.Log.With("component", "ntp")},
 		runner:   task.Runner{Log: c.Log},
 		machine:  machine.Of(c.RX.State, c.Reports != nil),
 	}

@@ -98,7 +98,7 @@ func New(c Config) (*Node, error) {
 		config: c, started: time.Now(), state: state,
 		protocols: map[string]string{}, sources: map[string]task.Task{},
 		expiries: &identity.Expiries{Files: c.TX.Certificates()},
-		ntp:      &timekeeping.NTP{Servers: c.TX.Time, Log: c.Log},
+		ntp:      &timekeeping.NTP{Servers: c.TX.Time, Log: c.Log.With("component", "ntp")},
 		runner:   task.Runner{Log: c.Log},
 		machine:  machine.Of(c.TX.State, c.Reports != nil),
 	}

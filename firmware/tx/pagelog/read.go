@@ -201,7 +201,7 @@ func (l *Log) readChunk(c *cursor, s *segment, size int64) bool {
 // leaveOut has passes not wait for a segment that cannot be read; with the lock.
 func (l *Log) leaveOut(s *segment, err error) {
 	if s.unread == nil {
-		l.log.Warn("replay pages on the disk cannot be read, and are left out", "file", s.path, "error", err)
+		l.log.Warn("replay pages on the disk cannot be read, and are left out", "error", err, "file", s.path)
 	}
 	s.unread = err
 }

@@ -163,7 +163,7 @@ func (r *run) feed(ctx context.Context, syslog string) error {
 	go func() {
 		err := plant.Run(ctx, rate, []*plant.Broker{r.plant}, []*plant.Devices{devices}, nil)
 		if err != nil && ctx.Err() == nil {
-			slog.Warn("the plant ended", "run", r.name, "error", err)
+			slog.Warn("the plant ended", "error", err, "run", r.name)
 		}
 	}()
 	return nil

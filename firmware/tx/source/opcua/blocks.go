@@ -43,8 +43,8 @@ func (s *Source) flush(m *model, all bool) {
 			delete(m.dirty, number)
 		} else if refused(err) {
 			s.stats.RefusedBlocks.Add(1)
-			s.log.Error("the link refused a block", "node", m.nodes[number*payload.BlockNodes], "bytes",
-				len(b), "error", err)
+			s.log.Error("the link refused a block", "error", err, "node", m.nodes[number*payload.BlockNodes],
+				"bytes", len(b))
 		}
 	}
 	if all {
