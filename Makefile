@@ -16,6 +16,10 @@ SLOW := /ci/e2e$$|/ci/page$$|/ci/qemu$$|/ci/linksim$$|/ci/boardcheck$$|/tools/|/
 # tools/heliograph, where it finds that cancelreader v0.2.2 under the forms is closed while it reads.
 SERIAL := /ci/archtest$$|/ci/boardcheck$$|/tools/heliograph$$|/tools/image$$|/tools/image/filesystem$$|/tools/release$$
 
+# How long the tests of a package may take. What hangs ends earlier: each wait in a test has a bound of its
+# own, and ci/qemu took 50 minutes beside busy loops.
+TIMEOUT := 2h
+
 export CGO_ENABLED ?= 0
 # For programs and tests alike: what releases take too, and with one flag all is compiled once.
 export GOFLAGS ?= -trimpath
@@ -56,14 +60,14 @@ lint:  ## vet, gofmt and staticcheck
 test: setup build ## check everything, or PKG=./firmware/tx/...; skips are listed at the end, and fail with CI=true
 ifeq ($(PKG),)
 	@$(MAKE) --no-print-directory lint
-	$(PEERS) CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout 60m -json \
+	$(PEERS) CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout $(TIMEOUT) -json \
 		$$($(GO) list ./... | grep -vE '/ci/qemu$$|$(SERIAL)')
-	$(PEERS) $(GO) run ./ci/testreport $(GO) test -shuffle=on -timeout 60m -json \
+	$(PEERS) $(GO) run ./ci/testreport $(GO) test -shuffle=on -timeout $(TIMEOUT) -json \
 		$$($(GO) list ./... | grep -E '$(SERIAL)')
-	$(GO) run ./ci/testreport $(GO) test -timeout 60m -json -run TestOutagesHeal ./ci/linksim # more seeds than with -race
-	$(PEERS) $(GO) run ./ci/testreport $(GO) test -timeout 60m -json ./ci/qemu # alone: emulated boards need the machine
+	$(GO) run ./ci/testreport $(GO) test -timeout $(TIMEOUT) -json -run TestOutagesHeal ./ci/linksim # more seeds than with -race
+	$(PEERS) $(GO) run ./ci/testreport $(GO) test -timeout $(TIMEOUT) -json ./ci/qemu # alone: emulated boards need the machine
 else
-	$(PEERS) CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout 60m -json $(PKG)
+	$(PEERS) CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout $(TIMEOUT) -json $(PKG)
 endif
 
 cover: ## show how much of each package its tests run, PKG=… for some; cover.out has the lines

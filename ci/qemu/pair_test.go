@@ -43,6 +43,10 @@ listen = "0.0.0.0:9464"
 
 `
 
+// excludeTypes keeps most of namespace 0 in the plant, which an emulated board has to carry.
+const excludeTypes = `exclude = ["/Types/**", "/Objects/Server/ServerCapabilities/**", "/Objects/Server/ServerDiagnostics/**"]
+`
+
 // tagCount is how many tags the plant has.
 const tagCount = 20
 
@@ -296,8 +300,7 @@ channel = "press-line"
 endpoint = "%s"
 security_policy = "None"
 publishing_interval = "1s"
-exclude = ["/Types/**", "/Objects/Server/ServerCapabilities/**", "/Objects/Server/ServerDiagnostics/**"]
-`, p.broker, strings.Replace(tags.Endpoint, "127.0.0.1", "10.0.2.2", 1)))
+%s`, p.broker, strings.Replace(tags.Endpoint, "127.0.0.1", "10.0.2.2", 1), excludeTypes))
 	p.txSpare = duplicate(t, txCard)
 	p.txWiring = wiring{
 		status: fmt.Sprintf("127.0.0.1:%d", await.FreePort(t)), link: "file,path=" + sent,
