@@ -2,8 +2,8 @@
 //
 // It reads the sources themselves with go/parser, in this process: a cached
 // answer of another tool could be a false one. Rules hold for all files, with
-// any build tag. Test files are held to the wall and to rules of style:
-// an end-to-end test needs both sides and stands in ci/.
+// any build tag. Test files are held to the wall and to rules of style
+// alone: an end-to-end test needs both sides and stands in ci/.
 package archtest
 
 import (

@@ -58,7 +58,10 @@ func TestAReleaseAloneLeadsToTwoBoardsAndAReport(t *testing.T) {
 	for _, block := range f.blocks[:4] { // unpack, the folder, the plant, the configurations
 		f.shell.Does(block)
 	}
-	f.excludeTypes()
+	// Nine tenths of what would cross, which a busy machine's emulator takes twenty minutes for and more. They
+	// cross in the tests of programs.
+	tx := filepath.Join(f.shell.Dir, "pair", "tx.toml")
+	rig.Write(t, tx, append(rig.Read(t, tx), excludeTypes...))
 	start := time.Now()
 	f.cards(f.blocks[4])
 	f.boots(f.blocks[5])
@@ -93,14 +96,6 @@ func newFollower(t *testing.T) *follower {
 	f.shell = tutorial.Begin(t, dist, dist)
 	f.shell.Bound = firstBound
 	return f
-}
-
-// excludeTypes keeps the types of namespace 0 in the plant. They are nine tenths of what crosses, cross
-// in the tests of programs too, and take a busy machine's emulator twenty minutes and more.
-func (f *follower) excludeTypes() {
-	f.t.Helper()
-	name := filepath.Join(f.shell.Dir, "pair", "tx.toml")
-	rig.Write(f.t, name, append(rig.Read(f.t, name), []byte(excludeTypes)...))
 }
 
 // cards runs the block that makes them in the root that has the release and the configurations

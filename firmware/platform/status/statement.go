@@ -79,19 +79,19 @@ type signLimiter struct {
 }
 
 // run runs sign and returns 0, or returns how long the address has to wait.
-func (t *signLimiter) run(now time.Time, from netip.Addr, sign func()) (wait time.Duration) {
-	if !t.mu.TryLock() {
+func (l *signLimiter) run(now time.Time, from netip.Addr, sign func()) (wait time.Duration) {
+	if !l.mu.TryLock() {
 		return signEvery // another is signed just now
 	}
-	defer t.mu.Unlock()
+	defer l.mu.Unlock()
 	every := signEvery
-	if from == t.of {
+	if from == l.of {
 		every = signAgain
 	}
-	if wait := every - now.Sub(t.last); !t.last.IsZero() && wait > 0 {
+	if wait := every - now.Sub(l.last); !l.last.IsZero() && wait > 0 {
 		return wait
 	}
-	t.last, t.of = now, from
+	l.last, l.of = now, from
 	sign()
 	return 0
 }

@@ -6,31 +6,22 @@ import (
 	"heliograph/firmware/platform/text"
 )
 
-func TestClip(t *testing.T) {
+func TestBounds(t *testing.T) {
 	for _, tt := range []struct {
-		s    string
-		n    int
-		want string
+		s              string
+		n              int
+		clipped, short string
 	}{
-		{"", 0, ""}, {"ab", 3, "ab"}, {"abc", 3, "abc"}, {"abcd", 3, "abc"}, {"abcd", 0, ""},
-		{"aé", 2, "a"}, {"aéb", 3, "aé"}, {"€", 2, ""}, {"\x80\x80", 1, ""},
+		{"", 0, "", ""}, {"ab", 3, "ab", "ab"}, {"abc", 3, "abc", "abc"}, {"abcd", 3, "abc", "abc…"},
+		{"abcd", 0, "", "…"},
+		{"aé", 3, "aé", "aé"}, {"aé", 2, "a", "a…"}, {"aéb", 2, "a", "a…"}, {"aéb", 3, "aé", "aé…"}, {"€", 2, "", "…"},
+		{"\x80\x80", 1, "", "…"},
 	} {
-		if got := text.Clip(tt.s, tt.n); got != tt.want {
-			t.Errorf("Clip(%q, %d): got %q, want %q", tt.s, tt.n, got, tt.want)
+		if got := text.Clip(tt.s, tt.n); got != tt.clipped {
+			t.Errorf("Clip(%q, %d): got %q, want %q", tt.s, tt.n, got, tt.clipped)
 		}
-	}
-}
-
-func TestShorten(t *testing.T) {
-	for _, tt := range []struct {
-		s    string
-		n    int
-		want string
-	}{
-		{"", 0, ""}, {"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"aéb", 2, "a…"}, {"aé", 3, "aé"},
-	} {
-		if got := text.Shorten(tt.s, tt.n); got != tt.want {
-			t.Errorf("Shorten(%q, %d): got %q, want %q", tt.s, tt.n, got, tt.want)
+		if got := text.Shorten(tt.s, tt.n); got != tt.short {
+			t.Errorf("Shorten(%q, %d): got %q, want %q", tt.s, tt.n, got, tt.short)
 		}
 	}
 }
