@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -218,13 +219,14 @@ func (f *follower) reads(node string) {
 		return nil
 	}
 	c := f.console()
+	const listed = "Number of the one to trust"
 	await.Within(f.t, f.bound, "the console lists the client's certificate", func() error {
 		refused := read() // again: a busy machine's client may give up before it is refused
 		if refused == nil {
 			f.t.Fatal("the mirror let a client in that no one has trusted")
 		}
-		if c.says("c", "certificate was rejected", "Number of the one to trust"); !c.has("Number of the one") {
-			return fmt.Errorf("%q; the client: %v", c.said, refused)
+		if said := c.says("c", "certificate was rejected", listed); said != listed {
+			return fmt.Errorf("the console says %q; the client: %v", said, refused)
 		}
 		return nil
 	})
@@ -288,11 +290,12 @@ func (f *follower) report(name string) *accept.Verified {
 	return r
 }
 
-// atConsole is someone at a board's console.
+// atConsole is someone at a board's console. All that the board says is read at once: one that is
+// behind by minutes would be answered late.
 type atConsole struct {
-	t    *testing.T
-	port console.Device
-	said []byte
+	f     *follower
+	port  console.Device
+	shown *lines
 }
 
 // console goes to the one of RX.
@@ -303,28 +306,27 @@ func (f *follower) console() *atConsole {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { _ = port.Close() })
-	return &atConsole{t: f.t, port: port}
+	c := &atConsole{f, port, &lines{}}
+	go func() { _, _ = io.Copy(c.shown, port) }() // ends with the port
+	return c
 }
 
-// says types keys, and waits until the board has said one of some texts after them.
-func (c *atConsole) says(keys string, want ...string) {
-	c.t.Helper()
+// says types keys, waits until the board has said one of some texts after them, and returns
+// which.
+func (c *atConsole) says(keys string, want ...string) (said string) {
+	c.f.t.Helper()
+	before := len(c.shown.String())
 	if _, err := c.port.Write([]byte(keys)); err != nil {
-		c.t.Fatal(err)
+		c.f.t.Fatal(err)
 	}
-	c.said = c.said[:0]
-	if err := c.port.SetReadTimeout(time.Second); err != nil {
-		c.t.Fatal(err)
-	}
-	await.NoError(c.t, fmt.Sprintf("the console says one of %q", want), func() error {
-		b := make([]byte, 4096)
-		n, err := c.port.Read(b)
-		if c.said = append(c.said, b[:n]...); err == nil && !slices.ContainsFunc(want, c.has) {
-			err = fmt.Errorf("%q", c.said)
+	await.Within(c.f.t, c.f.bound, fmt.Sprintf("the console says one of %q", want), func() error {
+		shown := c.shown.String()[before:]
+		for _, said = range want {
+			if strings.Contains(shown, said) {
+				return nil
+			}
 		}
-		return err
+		return errors.New("its end is " + shown[max(0, len(shown)-4096):])
 	})
+	return said
 }
-
-// has says whether the board has said a text after the newest keys.
-func (c *atConsole) has(text string) bool { return strings.Contains(string(c.said), text) }
