@@ -136,15 +136,8 @@ func (f *follower) boots(block string) {
 	}
 	screen, ended := &lines{}, make(chan error, 1)
 	go func() {
-		b := make([]byte, 4096)
-		for {
-			n, err := f.keys.Read(b)
-			_, _ = screen.Write(b[:n])
-			if err != nil {
-				ended <- c.Wait()
-				return
-			}
-		}
+		_, _ = io.Copy(screen, f.keys) // ends with the program
+		ended <- c.Wait()
 	}()
 	f.t.Cleanup(func() {
 		f.press("q")
@@ -290,8 +283,8 @@ func (f *follower) report(name string) *accept.Verified {
 	return r
 }
 
-// atConsole is someone at a board's console. All that the board says is read at once: one that is
-// behind by minutes would be answered late.
+// atConsole is someone at a board's console. What the board says is read as it comes: a reader that
+// fell behind would see an answer minutes late.
 type atConsole struct {
 	f     *follower
 	port  console.Device
